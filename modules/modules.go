@@ -1,0 +1,200 @@
+// Package modules defines the words of a change (Module, Target, Change, Step)
+// and holds every module. A module looks at a target and returns what it would
+// change as data; it has no way to act.
+//
+// A new module is three new files and no edited one:
+//
+//  1. modules/NAME.go: one unexported struct whose tagged fields are the
+//     arguments, one Check, one register in init. Defaults are field values in
+//     the constructor. Look with as few queries as possible (one for all items)
+//     and return the smallest set of steps.
+//  2. modules/NAME_test.go: a table of what the target answers and the change
+//     that follows. Always: as asked, absent, different, query fails.
+//  3. examples/NAME.yaml: a runnable play; it is the documentation, the parse
+//     test and the integration test.
+//
+// The struct tags are read by the decoder, by `runbook doc` and by completion:
+//
+//	arg:"name,required"   the key in YAML; options are
+//	    required          must be given
+//	    free              takes the free-form text (command: echo hi)
+//	    expr              an expression, not a template; the field is Expr or []Expr
+//	    file              a path on the controller; the field is Local
+//	    secret            never shown
+//	    rest              a map[string]any that takes every other key (set_fact)
+//	alias:"pkg package"   other keys that mean the same
+//	enum:"a b c"          the values that are allowed
+//	doc:"..."             one sentence, with units
+package modules
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"sort"
+	"time"
+)
+
+// Module is one task's work on one target, its arguments already decoded.
+type Module interface {
+	// Check looks at the target and says what stands between it and what was
+	// asked. It must not change anything, and an error means that it could not
+	// tell (or that what was asked can never be had), never "not yet".
+	Check(ctx context.Context, t Target) (Change, error)
+}
+
+// Target is what a module may look at. It is safe for concurrent use.
+type Target interface {
+	// Query runs a read-only command. A non-zero exit is an answer, not an error.
+	Query(ctx context.Context, cmd Run) (Output, error)
+	// ReadFile reads a file with its mode and owner. A missing file is an answer
+	// (File.Exists is false).
+	ReadFile(ctx context.Context, path string) (File, error)
+	// Fetch makes one HTTP request, or opens one TCP connection.
+	Fetch(ctx context.Context, req Request) (Response, error)
+	// Cluster is the Kubernetes API, read-only.
+	Cluster(ctx context.Context) (Cluster, error)
+}
+
+// Change is what stands between the target and what was asked.
+// The zero Change is "nothing to do".
+//
+//	Diffs  Steps  meaning
+//	none   none   as asked
+//	some   some   must change: the engine takes the steps and checks again
+//	some   none   a condition that nobody here can bring about: the engine waits
+//	              until the Check comes back without diffs, or fails with the
+//	              last diffs when Wait.Timeout is over
+type Change struct {
+	Diffs []Diff         // what, have, want: for people
+	Steps []Step         // what to do, in order: for the engine
+	Vars  map[string]any // what `register:` gets, beside changed, failed and what the steps printed
+	Notes []string       // what people should know and no diff says: warnings, kept-back packages
+	Wait  Wait           // how long and how often to look again
+}
+
+// Diff is one difference, for people.
+type Diff struct {
+	What string // what differs: "package ipset", "/etc/motd", "mode of /etc/motd"
+	Have string
+	Want string
+	Text bool // Have and Want are whole contents, to be shown as a unified diff
+}
+
+// Wait bounds the looking again. Zero values are the engine's defaults
+// (five minutes, every two seconds, once).
+type Wait struct {
+	Timeout     time.Duration // in all
+	Interval    time.Duration // between two looks
+	Consecutive int           // how many looks in a row must find nothing
+	On          []Ref         // objects whose change is worth a look at once
+}
+
+// Step is one thing to do. The set is sealed: the engine knows every kind.
+type Step interface {
+	fmt.Stringer // the equivalent command line, for plans; never a secret
+	step()
+}
+
+// Output is what a command printed and how it ended.
+type Output struct {
+	Stdout, Stderr string
+	Code           int  // exit code; 128+n when signal n ended it
+	Truncated      bool // output beyond the cap was dropped
+}
+
+// File is what stands at a path of the target. Symbolic links are followed;
+// Link says where the path itself pointed, if it was one.
+type File struct {
+	Exists       bool
+	Data         []byte // of a regular file, up to 16 MiB
+	Size         int64
+	Mode         fs.FileMode // type and permission bits
+	Owner, Group string      // names, or numbers where there is no name
+	UID, GID     int
+	ModTime      time.Time
+	Link         string
+}
+
+// Request is one HTTP request, or with the scheme tcp one connection.
+type Request struct {
+	Method   string // GET where empty
+	URL      string // http, https, or tcp://host:port
+	Header   map[string]string
+	Body     string
+	Timeout  time.Duration // of the whole request; ten seconds where zero
+	Insecure bool          // do not verify the certificate
+	ViaHost  bool          // connect from the target instead of from the controller
+	Follow   bool          // follow redirects
+}
+
+// Response is the answer to a Request. For tcp only the connection matters.
+type Response struct {
+	Status int
+	Header map[string]string
+	Body   string // up to 1 MiB
+	TLS    string // "verified", "not verified", or empty without TLS
+}
+
+// Expr is an argument written as an expression (assert's `that`, debug's `var`).
+type Expr struct {
+	Text  string `arg:"text"`  // as the user wrote it
+	Value any    `arg:"value"` // what it came to
+	True  bool   `arg:"true"`  // its truth, as `when` sees it
+}
+
+// Local is an argument that names a file of the controller, with its content.
+type Local struct {
+	Path string      `arg:"path"`
+	Data []byte      `arg:"data"`
+	Mode fs.FileMode `arg:"mode"`
+}
+
+// Def describes a module.
+type Def struct {
+	Name   string
+	Doc    string        // one line, no full stop
+	New    func() Module // a pointer to the argument struct with its defaults
+	Opaque bool          // its steps cannot be foreseen or verified (command, shell)
+	Facts  Rank          // where the ansible_facts of its Vars go
+}
+
+// Rank says which level of variables a module's ansible_facts have.
+type Rank int
+
+// The ranks: no facts, what was found on the host, what the play has set.
+const (
+	NoFacts Rank = iota
+	HostFacts
+	SetFacts
+)
+
+var registry = map[string]Def{}
+
+// register makes a module known. It is called from init and nowhere else.
+func register(d Def) {
+	if _, twice := registry[d.Name]; twice {
+		panic("modules: " + d.Name + " is registered twice")
+	}
+	registry[d.Name] = d
+}
+
+// Lookup finds a module by its short name or by ansible.builtin.NAME.
+func Lookup(name string) (Def, bool) {
+	const builtin = "ansible.builtin."
+	if len(name) > len(builtin) && name[:len(builtin)] == builtin {
+		name = name[len(builtin):]
+	}
+	d, ok := registry[name]
+	return d, ok
+}
+
+// Names lists every module, sorted.
+func Names() []string {
+	names := make([]string, 0, len(registry))
+	for name := range registry {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}

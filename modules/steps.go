@@ -1,0 +1,86 @@
+package modules
+
+import (
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Run is a command on the target. As a query it must be read-only; as a step it
+// may change the target.
+type Run struct {
+	Argv   []string          // the program and its arguments; never a secret
+	Shell  string            // instead of Argv: text for /bin/sh -c
+	Env    map[string]string // added to the environment; never a secret
+	Dir    string
+	Stdin  string        // may hold secrets: it is never shown
+	Limit  time.Duration // how long it may take; the engine's default where zero
+	Exits  []int         // as a step: codes that are success beside 0
+	Opaque bool          // as a step: what it changes cannot be foreseen or verified
+	Exe    string        // the shell for Shell; /bin/sh where empty
+}
+
+// Write puts a whole file in place, atomically.
+type Write struct {
+	Path         string
+	Data         []byte
+	Mode         fs.FileMode // permission bits; those of the old file, or 0644, where zero
+	Owner, Group string      // kept where empty
+	Backup       bool        // keep the old content beside it
+	Secret       bool        // never show the content
+}
+
+// Remove deletes a path, with everything below it if Recursive.
+type Remove struct {
+	Path      string
+	Recursive bool
+}
+
+// Pause waits. It is not a change.
+type Pause struct{ For time.Duration }
+
+func (Run) step()    {}
+func (Write) step()  {}
+func (Remove) step() {}
+func (Pause) step()  {}
+
+func (r Run) String() string {
+	if r.Shell != "" {
+		return strings.TrimSpace(r.Shell)
+	}
+	words := make([]string, len(r.Argv))
+	for i, w := range r.Argv {
+		words[i] = Quote(w)
+	}
+	return strings.Join(words, " ")
+}
+
+func (w Write) String() string {
+	s := "write " + Quote(w.Path) + " (" + strconv.Itoa(len(w.Data)) + " bytes"
+	if w.Mode != 0 {
+		s += ", mode " + strconv.FormatUint(uint64(w.Mode.Perm()), 8)
+	}
+	return s + ")"
+}
+
+func (r Remove) String() string {
+	if r.Recursive {
+		return "rm -r " + Quote(r.Path)
+	}
+	return "rm " + Quote(r.Path)
+}
+
+func (p Pause) String() string { return "pause " + p.For.String() }
+
+// Command is a Run of these words.
+func Command(argv ...string) Run { return Run{Argv: argv} }
+
+// Quote makes a word safe for a POSIX shell. Plain words stay as they are.
+func Quote(word string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%^"
+	if word != "" && strings.Trim(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
