@@ -19,7 +19,8 @@
 //	    required          must be given
 //	    free              takes the free-form text (command: echo hi)
 //	    expr              an expression, not a template; the field is Expr or []Expr
-//	    file              a path on the controller; the field is Local
+//	    file              a path on the controller; the field is Local. With free the
+//	                      first word is the path and the rest is Local.Args
 //	    secret            never shown
 //	    rest              a map[string]any that takes every other key (set_fact)
 //	alias:"pkg package"   other keys that mean the same
@@ -41,6 +42,15 @@ type Module interface {
 	// asked. It must not change anything, and an error means that it could not
 	// tell (or that what was asked can never be had), never "not yet".
 	Check(ctx context.Context, t Target) (Change, error)
+}
+
+// Validator is a Module whose arguments depend on each other: two that exclude
+// one another, one of several that must be given. Validate is called after the
+// arguments are decoded: when the playbook is loaded if nothing in them is a
+// template, and again for each host before Check. It looks at the arguments
+// only, and its error names the ones to change.
+type Validator interface {
+	Validate() error
 }
 
 // Target is what a module may look at. It is safe for concurrent use.
@@ -84,6 +94,7 @@ type Diff struct {
 // Wait bounds the looking again. Zero values are the engine's defaults
 // (five minutes, every two seconds, once).
 type Wait struct {
+	Delay       time.Duration // before the first look
 	Timeout     time.Duration // in all
 	Interval    time.Duration // between two looks
 	Consecutive int           // how many looks in a row must find nothing
@@ -146,6 +157,7 @@ type Expr struct {
 // Local is an argument that names a file of the controller, with its content.
 type Local struct {
 	Path string      `arg:"path"`
+	Args string      `arg:"args"` // free text after the path, as the user wrote it (script)
 	Data []byte      `arg:"data"`
 	Mode fs.FileMode `arg:"mode"`
 }
