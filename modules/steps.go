@@ -46,6 +46,9 @@ func (Remove) step() {}
 func (Pause) step()  {}
 
 func (r Run) String() string {
+	if r.Show != "" {
+		return r.Show
+	}
 	if r.Shell != "" {
 		return strings.TrimSpace(r.Shell)
 	}
