@@ -99,6 +99,7 @@ type Wait struct {
 	Interval    time.Duration // between two looks
 	Consecutive int           // how many looks in a row must find nothing
 	On          []Ref         // objects whose change is worth a look at once
+	Message     string        // the error when the time is over; the last diffs where empty
 }
 
 // Step is one thing to do. The set is sealed: the engine knows every kind.

@@ -19,6 +19,10 @@ type Run struct {
 	Exits  []int         // as a step: codes that are success beside 0
 	Opaque bool          // as a step: what it changes cannot be foreseen or verified
 	Exe    string        // the shell for Shell; /bin/sh where empty
+	Show   string        // the equivalent command line for people, where Shell is longer than its meaning; never a secret
+	// KeepEnds, as an opaque step: register what it prints with the line ends
+	// at its end, which are dropped otherwise.
+	KeepEnds bool
 }
 
 // Write puts a whole file in place, atomically.
