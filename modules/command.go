@@ -126,11 +126,7 @@ func stdin(text *string, newline bool) string {
 	return *text
 }
 
-// opaqueChange is the change of a command that cannot be foreseen.
+// opaqueChange has a step and no diffs: what will differ nobody can foresee.
 func opaqueChange(r Run, cmd any) Change {
-	return Change{
-		Diffs: []Diff{{What: "command", Have: "not run", Want: r.String()}},
-		Steps: []Step{r},
-		Vars:  map[string]any{"cmd": cmd},
-	}
+	return Change{Steps: []Step{r}, Vars: map[string]any{"cmd": cmd}}
 }
