@@ -1,0 +1,108 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// Defaults are what the command line says of connections; a host's variables
+// come before them.
+type Defaults struct {
+	User     string // -u
+	Key      string // --private-key
+	Become   bool   // -b
+	HostKeys string // from ANSIBLE_HOST_KEY_CHECKING
+}
+
+// machines holds one connection per address for the whole run. An address that
+// could not be reached is not tried again: its tasks would each wait out the
+// timeout.
+type machines struct {
+	dial func(context.Context, Address) (Machine, error)
+	mu   sync.Mutex
+	open map[Address]*connection
+}
+
+type connection struct {
+	once    sync.Once
+	machine Machine
+	err     error
+}
+
+// unreached is a machine that no connection could be made to.
+type unreached struct {
+	host string
+	err  error
+}
+
+func (e *unreached) Error() string     { return e.err.Error() }
+func (e *unreached) Unwrap() error     { return e.err }
+func (e *unreached) Unreachable() bool { return true }
+
+func (m *machines) get(ctx context.Context, a Address) (Machine, error) {
+	m.mu.Lock()
+	if m.open == nil {
+		m.open = map[Address]*connection{}
+	}
+	c := m.open[a]
+	if c == nil {
+		c = &connection{}
+		m.open[a] = c
+	}
+	m.mu.Unlock()
+	c.once.Do(func() {
+		c.machine, c.err = m.dial(ctx, a)
+		if c.err != nil && ctx.Err() == nil {
+			c.err = &unreached{a.Name, c.err}
+		}
+	})
+	return c.machine, c.err
+}
+
+// forget closes the connections of a host, so that the next task opens new ones.
+func (m *machines) forget(host string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var errs []error
+	for a, c := range m.open {
+		if a.Name == host {
+			errs = append(errs, c.close())
+			delete(m.open, a)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (m *machines) closeAll() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, c := range m.open {
+		wg.Go(func() { _ = c.close() }) // the run is over: nothing hangs on how a connection ends
+	}
+	wg.Wait()
+	m.open = nil
+}
+
+func (c *connection) close() error {
+	c.once.Do(func() { c.err = errors.New("closed before it was used") })
+	if c.machine == nil {
+		return nil
+	}
+	return c.machine.Close()
+}
+
+// as is the machine with the rights of another user.
+func (m *machines) as(ctx context.Context, a Address, b *Become) (Machine, error) {
+	machine, err := m.get(ctx, a)
+	if err != nil || b == nil {
+		return machine, err
+	}
+	other, err := machine.As(ctx, *b)
+	if err != nil && !isUnreachable(err) {
+		err = fmt.Errorf("become %s: %w", b.User, err)
+	}
+	return other, err
+}

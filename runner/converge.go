@@ -1,0 +1,244 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"runbook/modules"
+)
+
+const (
+	rounds       = 3               // checks that may reveal more steps
+	waitTimeout  = 5 * time.Minute // for a condition that names no timeout
+	waitInterval = 2 * time.Second // between two looks at a condition
+)
+
+// outcome is what the loop came to for one module on one target.
+type outcome struct {
+	status Status
+	change modules.Change   // what the first Check found
+	vars   map[string]any   // of the last Check
+	output []modules.Output // of the opaque steps, in order
+}
+
+// loop is the one way from a module to its outcome, for plan and apply alike.
+type loop struct {
+	plan    bool
+	target  *target
+	waiting func([]modules.Diff) // told each time that the missing differs
+}
+
+// converge checks, takes the steps, and checks again until nothing is left.
+// In a plan it stops before the steps: the one difference between the two.
+func (l *loop) converge(ctx context.Context, m modules.Module) (outcome, error) {
+	c, err := m.Check(ctx, l.target)
+	o := outcome{status: OK, change: c, vars: c.Vars}
+	if err != nil {
+		return o, err
+	}
+	if l.plan {
+		o.status = verdict(c)
+		return o, nil
+	}
+	for round := 1; ; round++ {
+		if len(c.Steps) == 0 {
+			err = l.settle(ctx, m, &c)
+			o.vars = c.Vars
+			if err != nil || len(c.Steps) == 0 {
+				return o, err
+			}
+		}
+		done, err := l.takeAll(ctx, c.Steps, &o)
+		if err != nil || done {
+			return o, err
+		}
+		left, err := m.Check(ctx, l.target)
+		if err != nil {
+			return o, fmt.Errorf("checking again after the change: %w", err)
+		}
+		if len(left.Steps) > 0 && (round >= rounds || !shrank(c, left)) {
+			return o, fmt.Errorf("still differs after the change: %s", sentence(left.Diffs))
+		}
+		c, o.vars = left, left.Vars
+		if len(c.Diffs) == 0 && len(c.Steps) == 0 && c.Wait.Consecutive < 2 {
+			return o, nil
+		}
+	}
+}
+
+// verdict is what a plan says of a change.
+func verdict(c modules.Change) Status {
+	status := OK
+	for _, s := range c.Steps {
+		switch {
+		case opaque(s):
+			return WouldRun
+		case acts(s):
+			status = WouldChange
+		}
+	}
+	if status == OK && len(c.Diffs) > 0 {
+		return WouldWait
+	}
+	return status
+}
+
+// takeAll takes the steps in order. It reports done where there is nothing to
+// verify: after an opaque step, or where no step acted.
+func (l *loop) takeAll(ctx context.Context, steps []modules.Step, o *outcome) (done bool, err error) {
+	done = true
+	for _, s := range steps {
+		out, err := take(ctx, l.target, s)
+		if opaque(s) {
+			o.output = append(o.output, out)
+		}
+		if err != nil {
+			return true, err
+		}
+		if acts(s) {
+			o.status = Changed
+			done = opaque(s)
+		}
+	}
+	return done, nil
+}
+
+// shrank says whether a change got smaller, or at least became another one.
+func shrank(before, after modules.Change) bool {
+	return len(after.Diffs) < len(before.Diffs) || sentence(after.Diffs) != sentence(before.Diffs)
+}
+
+// settle looks until the Check finds nothing as often in a row as the change
+// asks for, or steps to take. It fails with the last diffs when time is over.
+func (l *loop) settle(ctx context.Context, m modules.Module, c *modules.Change) error {
+	w := c.Wait
+	if w.Timeout == 0 {
+		w.Timeout = waitTimeout
+	}
+	if w.Interval == 0 {
+		w.Interval = waitInterval
+	}
+	ctx, cancel := context.WithTimeout(ctx, w.Timeout)
+	defer cancel()
+	ticks := l.watch(ctx, w.On)
+	if w.Delay > 0 {
+		if err := l.lookAfter(ctx, m, c, w.Delay); err != nil || len(c.Steps) > 0 {
+			return err
+		}
+	}
+	clean, last := 0, ""
+	for {
+		if len(c.Diffs) == 0 {
+			if clean++; clean >= w.Consecutive {
+				return nil
+			}
+		} else {
+			clean = 0
+			if text := sentence(c.Diffs); text != last {
+				last = text
+				l.waiting(c.Diffs)
+			}
+		}
+		// A row of clean looks is spaced by the interval; a tick may only
+		// shorten the wait for the first of them.
+		if clean > 0 {
+			ticks = nil
+		}
+		if !pauseOrTick(ctx, w.Interval, ticks) {
+			return overdue(ctx, w, *c)
+		}
+		next, err := m.Check(ctx, l.target)
+		switch {
+		case ctx.Err() != nil:
+			return overdue(ctx, w, *c)
+		case isUnreachable(err):
+			return err
+		case err != nil:
+			next = *c
+			next.Diffs = []modules.Diff{{What: "check", Have: err.Error(), Want: "an answer"}}
+		}
+		*c = next
+		if len(c.Steps) > 0 {
+			return nil
+		}
+	}
+}
+
+// lookAfter looks again when d has passed: what held before may be the state
+// that is about to end (a port that closes when the machine goes down).
+func (l *loop) lookAfter(ctx context.Context, m modules.Module, c *modules.Change, d time.Duration) error {
+	if err := sleep(ctx, d); err != nil {
+		return err
+	}
+	next, err := m.Check(ctx, l.target)
+	if err == nil {
+		*c = next
+	}
+	return err
+}
+
+func overdue(ctx context.Context, w modules.Wait, c modules.Change) error {
+	if context.Cause(ctx) != context.DeadlineExceeded {
+		return context.Cause(ctx)
+	}
+	if len(c.Diffs) == 0 {
+		return fmt.Errorf("did not hold %d times in a row within %s", w.Consecutive, w.Timeout)
+	}
+	return fmt.Errorf("timed out after %s: %s", w.Timeout, sentence(c.Diffs))
+}
+
+// watch hears of changes to the objects; nil, which never ticks, where there
+// are none or the cluster cannot tell: the interval then has to do.
+func (l *loop) watch(ctx context.Context, refs []modules.Ref) <-chan struct{} {
+	if len(refs) == 0 {
+		return nil
+	}
+	cluster, err := l.target.cluster(ctx)
+	if err != nil {
+		return nil
+	}
+	ticks, err := cluster.Watch(ctx, refs)
+	if err != nil {
+		return nil
+	}
+	return ticks
+}
+
+// pauseOrTick reports false when ctx ended first.
+func pauseOrTick(ctx context.Context, d time.Duration, ticks <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case _, open := <-ticks:
+		if !open {
+			return sleep(ctx, d) == nil
+		}
+	}
+	return true
+}
+
+// sentence puts diffs into one line of a message.
+func sentence(diffs []modules.Diff) string {
+	const most = 4
+	var parts []string
+	for i, d := range diffs {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("and %d more", len(diffs)-most))
+			break
+		}
+		switch {
+		case d.Text:
+			parts = append(parts, d.What+": content differs")
+		case d.Want == "":
+			parts = append(parts, fmt.Sprintf("%s: %s", d.What, d.Have))
+		default:
+			parts = append(parts, fmt.Sprintf("%s: is %s, want %s", d.What, d.Have, d.Want))
+		}
+	}
+	return strings.Join(parts, "; ")
+}

@@ -1,0 +1,143 @@
+package runner
+
+import (
+	"time"
+
+	"runbook/modules"
+	"runbook/runner/source"
+)
+
+// Event is something that happened in a run. Events reach Runner.Emit one at a
+// time, in order, with secrets already replaced. The set is sealed.
+type Event interface{ event() }
+
+// PlayStarted opens a play on one batch of its hosts.
+type PlayStarted struct {
+	Name    string
+	Hosts   []string // of this batch
+	Batch   int      // from 1
+	Batches int
+	At      time.Time
+}
+
+// TaskStarted opens a task on the hosts that still run.
+type TaskStarted struct {
+	Name    string
+	Module  string
+	Handler bool
+	Pos     source.Pos
+	At      time.Time
+}
+
+// TaskDone is one task's result on one host, or that of one loop item.
+type TaskDone struct {
+	Task     string
+	Host     string
+	Delegate string // the host it ran on, where that is another
+	Pos      source.Pos
+	Item     *string // the label of the loop item
+	Part     bool    // of a loop: the result of the whole task follows
+	Looped   bool    // the task has a loop
+	Result   Result
+	Took     time.Duration
+	At       time.Time
+}
+
+// TaskRetried says that an attempt was not enough.
+type TaskRetried struct {
+	Task, Host string
+	Left       int
+	At         time.Time
+}
+
+// TaskWaiting says what a task waits for, each time that changes.
+type TaskWaiting struct {
+	Task, Host string
+	For        []modules.Diff
+	At         time.Time
+}
+
+// PlayStopped says why a play ended before its last task.
+type PlayStopped struct {
+	Reason string // "no hosts matched", "no more hosts left"
+	At     time.Time
+}
+
+// RunDone closes the run.
+type RunDone struct {
+	Recap []Recap // by host, sorted
+	Plan  bool
+	Took  time.Duration
+	At    time.Time
+}
+
+func (PlayStarted) event() {}
+func (TaskStarted) event() {}
+func (TaskDone) event()    {}
+func (TaskRetried) event() {}
+func (TaskWaiting) event() {}
+func (PlayStopped) event() {}
+func (RunDone) event()     {}
+
+// Status is the outcome of one task on one host.
+type Status string
+
+// The outcomes. Change, Opaque, Wait and Unknown occur in plans only.
+const (
+	OK          Status = "ok"
+	Changed     Status = "changed"
+	Skipped     Status = "skipped"
+	Failed      Status = "failed"
+	Unreachable Status = "unreachable"
+	WouldChange Status = "change"            // known, and would be done
+	WouldRun    Status = "run"               // would be run; what it changes cannot be foreseen
+	WouldWait   Status = "wait"              // a condition that does not hold yet
+	Unknown     Status = "known after apply" // hangs on something that only apply brings about
+)
+
+// Result is what one task came to on one host.
+type Result struct {
+	Status  Status
+	Ignored bool           // failed, and ignore_errors says to go on
+	Msg     string         // of a failure, a skip or an unknown: the reason
+	Change  modules.Change // what the Check found first
+	Vars    map[string]any // what `register:` gets, nil for unknown keys in a plan
+	Shown   bool           // the result is the point of the task (debug)
+	Err     error          // of a failure: the cause, for folding equal ones
+}
+
+// Recap counts one host's results.
+type Recap struct {
+	Host                                                        string
+	OK, Changed, Unreachable, Failed, Skipped, Rescued, Ignored int
+	WouldChange, WouldRun, WouldWait, Unknown                   int
+}
+
+func (r *Recap) add(res Result) {
+	switch res.Status {
+	case OK:
+		r.OK++
+	case Changed:
+		r.OK++
+		r.Changed++
+	case Skipped:
+		r.Skipped++
+	case Unreachable:
+		r.Unreachable++
+	case Failed:
+		if res.Ignored {
+			r.OK++
+			r.Ignored++
+			return
+		}
+		r.Failed++
+	case WouldChange:
+		r.WouldChange++
+	case WouldRun:
+		r.WouldRun++
+	case WouldWait:
+		r.WouldWait++
+	case Unknown:
+		r.Unknown++
+	}
+}

@@ -1,0 +1,132 @@
+package runner
+
+import (
+	"context"
+
+	"runbook/playbooks"
+)
+
+// list runs nodes in order on the hosts that are still going, and returns those
+// that got through. With guarded a rescue stands by: failures are not final.
+func (p *play) list(ctx context.Context, nodes []playbooks.Node, hosts []*host, guarded bool) ([]*host, error) {
+	var err error
+	for _, n := range nodes {
+		hosts = p.going(hosts)
+		if len(hosts) == 0 || ctx.Err() != nil {
+			break
+		}
+		switch n := n.(type) {
+		case *playbooks.Task:
+			hosts, err = p.task(ctx, n, hosts, turn{guarded: guarded})
+		case *playbooks.Block:
+			hosts, err = p.block(ctx, n, hosts, guarded)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return p.going(hosts), nil
+}
+
+// going is the hosts that the next task may have.
+func (p *play) going(hosts []*host) []*host {
+	if p.aborted || p.ended {
+		return nil
+	}
+	var on []*host
+	for _, h := range hosts {
+		if h.up() && !h.ended {
+			on = append(on, h)
+		}
+	}
+	return on
+}
+
+// block runs a block: its tasks, then its rescue on the hosts that failed, then
+// what is to be done in any case. It returns the hosts that are through and sound.
+func (p *play) block(ctx context.Context, b *playbooks.Block, hosts []*host, guarded bool) ([]*host, error) {
+	_, err := p.list(ctx, b.Tasks, hosts, guarded || len(b.Rescue) > 0)
+	if err != nil {
+		return nil, err
+	}
+	if len(b.Rescue) > 0 {
+		if err := p.rescue(ctx, b, hosts, guarded); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.always(ctx, b, hosts, guarded); err != nil {
+		return nil, err
+	}
+	return p.going(hosts), nil
+}
+
+func (p *play) rescue(ctx context.Context, b *playbooks.Block, hosts []*host, guarded bool) error {
+	var fallen []*host
+	for _, h := range hosts {
+		if h.failed && !h.unreachable {
+			h.failed = false
+			fallen = append(fallen, h)
+		}
+	}
+	_, err := p.list(ctx, b.Rescue, fallen, guarded)
+	return err
+}
+
+// always runs on failed hosts too, which stay failed whatever comes of it.
+func (p *play) always(ctx context.Context, b *playbooks.Block, hosts []*host, guarded bool) error {
+	if len(b.Always) == 0 {
+		return nil
+	}
+	var fallen []*host
+	for _, h := range hosts {
+		if h.failed {
+			h.failed = false
+			fallen = append(fallen, h)
+		}
+	}
+	aborted := p.aborted
+	p.aborted = false
+	_, err := p.list(ctx, b.Always, hosts, guarded)
+	p.aborted = p.aborted || aborted
+	for _, h := range fallen {
+		h.failed = true
+	}
+	return err
+}
+
+// thresholds stops the play where a task failed on more hosts than it may.
+func (p *play) thresholds(t *playbooks.Task, hosts []*host, guarded bool) error {
+	var failed, lost int
+	for _, h := range hosts {
+		if h.failed {
+			failed++
+		}
+		if h.unreachable {
+			lost++
+		}
+	}
+	if failed+lost == 0 {
+		return nil
+	}
+	s := p.scope(hosts[0], t.Layers)
+	fatal, err := t.AnyErrorsFatal.On(s)
+	if err != nil {
+		return err
+	}
+	if fatal {
+		for _, h := range hosts {
+			h.failed = h.failed || !h.unreachable
+		}
+		p.aborted = !guarded
+		return nil
+	}
+	if p.play.MaxFailPercentage == nil || guarded {
+		return nil
+	}
+	percent, err := p.play.MaxFailPercentage.Int(s)
+	if err != nil {
+		return err
+	}
+	p.aborted = p.aborted || exceeds(p.failures, len(p.batch), percent)
+	return nil
+}

@@ -1,0 +1,89 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"runbook/playbooks"
+)
+
+// notice says how a handler was notified.
+type notice int
+
+const (
+	mayRun  notice = iota + 1 // in a plan: by a task of which it is not known whether it changes
+	mustRun                   // by a task that changed, or would
+)
+
+// notify keeps which handlers a task on a host calls for, by name or topic.
+func (p *play) notify(t *playbooks.Task, h *host, s *scope, how notice) error {
+	for _, n := range t.Notify {
+		name, err := n.Render(s)
+		if err != nil {
+			return err
+		}
+		called := p.handlers(name)
+		if len(called) == 0 {
+			return fmt.Errorf("%s: notify: there is no handler %q", n.Pos, name)
+		}
+		for _, handler := range called {
+			if p.notified[handler] == nil {
+				p.notified[handler] = map[*host]notice{}
+			}
+			p.notified[handler][h] = max(p.notified[handler][h], how)
+		}
+	}
+	return nil
+}
+
+// handlers finds those that answer to a name: every one that listens to it, and
+// the last one that is called so.
+func (p *play) handlers(name string) []*playbooks.Task {
+	var called []*playbooks.Task
+	named := false
+	for _, h := range slices.Backward(p.play.Handlers) {
+		switch {
+		case slices.Contains(h.Listen, name):
+			called = append(called, h)
+		case h.Name.String() == name && !named:
+			called = append(called, h)
+			named = true
+		}
+	}
+	slices.Reverse(called)
+	return called
+}
+
+// flush runs the notified handlers in the order of their definition. A handler
+// may notify another, so it goes round until none is left, at most once for
+// each handler there is.
+func (p *play) flush(ctx context.Context) error {
+	for range p.play.Handlers {
+		if len(p.notified) == 0 {
+			break
+		}
+		for _, handler := range p.play.Handlers {
+			if err := p.handle(ctx, handler); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *play) handle(ctx context.Context, handler *playbooks.Task) error {
+	called := p.notified[handler]
+	delete(p.notified, handler)
+	var hosts []*host
+	for _, h := range p.going(p.batch) {
+		if called[h] != 0 {
+			hosts = append(hosts, h)
+		}
+	}
+	if len(hosts) == 0 || ctx.Err() != nil {
+		return nil
+	}
+	_, err := p.task(ctx, handler, hosts, turn{handler: true, called: called})
+	return err
+}

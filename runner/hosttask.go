@@ -1,0 +1,244 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"runbook/playbooks"
+	"runbook/playbooks/jinja"
+)
+
+const (
+	defaultRetries = 3
+	defaultDelay   = 5 // seconds between two attempts
+	censored       = "the output has been hidden because no_log is set"
+)
+
+// hostTask is one task at work on one host.
+type hostTask struct {
+	play   *play
+	task   *playbooks.Task
+	host   *host
+	unsure bool // a handler in a plan that nobody is sure to have notified
+}
+
+// run is the whole task: once, or once for each item of its loop.
+func (x *hostTask) run(ctx context.Context) done {
+	if x.task.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, x.task.Timeout,
+			fmt.Errorf("the task's timeout of %s is over", x.task.Timeout))
+		defer cancel()
+	}
+	started := time.Now()
+	s := x.play.scope(x.host, x.task.Layers)
+	if x.task.Loop == nil {
+		d := x.once(ctx, s)
+		x.emit(s, d, nil, false, started)
+		return d
+	}
+	return x.loop(ctx, s, started)
+}
+
+func (x *hostTask) loop(ctx context.Context, s *scope, started time.Time) done {
+	items, err := x.items(s)
+	var d done
+	switch {
+	case err != nil:
+		d = x.failed(err)
+	case len(items) == 0:
+		d = x.skipped("no items in the list")
+	default:
+		parts := make([]done, len(items))
+		for i, item := range items {
+			at := time.Now()
+			is := s.with(x.loopVars(item, i))
+			parts[i] = x.once(ctx, is)
+			label := x.label(is, item)
+			x.emit(is, parts[i], &label, true, at)
+			if ctx.Err() != nil || parts[i].result.Status == Unreachable {
+				parts = parts[:i+1]
+				break
+			}
+			if err := sleep(ctx, x.task.LoopControl.Pause); err != nil {
+				break
+			}
+		}
+		d = x.sum(parts, items)
+	}
+	x.emit(s, d, nil, false, started)
+	return d
+}
+
+func (x *hostTask) items(s *scope) ([]jinja.Value, error) {
+	v, err := x.task.Loop.Resolve(s)
+	if err != nil {
+		return nil, err
+	}
+	if u, ok := v.(jinja.Unknown); ok {
+		return nil, &playbooks.UnknownError{Reason: u.Reason}
+	}
+	list, ok := jinja.Items(v)
+	if !ok {
+		return nil, fmt.Errorf("%s: loop wants a list, got %s", x.task.Loop.Pos, jinja.Text(v))
+	}
+	return list, nil
+}
+
+func (x *hostTask) loopVars(item jinja.Value, i int) playbooks.Layer {
+	c := x.task.LoopControl
+	if c.Var == "" {
+		c.Var = "item"
+	}
+	vars := playbooks.Layer{c.Var: item, "ansible_loop_var": jinja.FromGo(c.Var)}
+	if c.Index != "" {
+		vars[c.Index] = jinja.FromGo(i)
+	}
+	return vars
+}
+
+func (x *hostTask) label(s *scope, item jinja.Value) string {
+	if x.task.LoopControl.Label != nil {
+		if text, err := x.task.LoopControl.Label.Render(s); err == nil {
+			return text
+		}
+	}
+	return jinja.Text(item)
+}
+
+// when says whether the task is to run here.
+func (x *hostTask) when(s *scope) (playbooks.Verdict, error) {
+	v := playbooks.Verdict{Holds: true, Known: true}
+	for _, c := range x.task.When {
+		next, err := c.Eval(s)
+		if err != nil {
+			return next, err
+		}
+		if next.Known && !next.Holds {
+			return next, nil
+		}
+		if !next.Known {
+			v = next
+		}
+	}
+	return v, nil
+}
+
+// once is the task for one item: its condition, and its attempts.
+func (x *hostTask) once(ctx context.Context, s *scope) done {
+	v, err := x.when(s)
+	switch {
+	case err != nil:
+		return x.ignorable(s, x.failed(fmt.Errorf("when: %w", err)))
+	case !v.Known:
+		return x.unknown(v.Reason)
+	case !v.Holds:
+		return x.skipped("conditional result was False: " + v.Reason)
+	case x.unsure:
+		return x.unknown("whether the handler is notified")
+	}
+	return x.ignorable(s, x.attempts(ctx, s))
+}
+
+// attempts runs the task until its `until` holds, or retries are over.
+func (x *hostTask) attempts(ctx context.Context, s *scope) done {
+	retries, delay, err := x.patience(s)
+	if err != nil {
+		return x.failed(err)
+	}
+	for attempt := 1; ; attempt++ {
+		d := x.attempt(ctx, s)
+		enough, err := x.enough(s, d)
+		if err != nil {
+			return x.failed(fmt.Errorf("until: %w", err))
+		}
+		final := x.play.run.Plan || d.result.Status == Unreachable || ctx.Err() != nil
+		if retries > 0 {
+			d.value = jinja.With(d.value, "attempts", jinja.FromGo(min(attempt, retries)))
+		}
+		if enough || final {
+			return d
+		}
+		if attempt > retries {
+			return x.exhausted(d, retries)
+		}
+		x.play.run.emit(TaskRetried{Task: x.title(s), Host: x.host.name, Left: retries - attempt + 1, At: time.Now()})
+		if err := sleep(ctx, delay); err != nil {
+			return d
+		}
+	}
+}
+
+func (x *hostTask) exhausted(d done, retries int) done {
+	if d.result.Status != Failed {
+		d.result.Status = Failed
+		d.result.Msg = fmt.Sprintf("until did not hold after %d retries: %s", retries, d.result.Msg)
+		d.result.Err = errors.New("until did not hold")
+	}
+	d.value = jinja.With(d.value, "failed", jinja.FromGo(true))
+	return d
+}
+
+// patience is how many more attempts there may be, and the time between them.
+func (x *hostTask) patience(s *scope) (retries int, delay time.Duration, err error) {
+	seconds := defaultDelay
+	if x.task.Retries != nil {
+		if retries, err = x.task.Retries.Int(s); err != nil {
+			return 0, 0, err
+		}
+	} else if x.task.Until != nil {
+		retries = defaultRetries
+	}
+	if x.task.Delay != nil {
+		if seconds, err = x.task.Delay.Int(s); err != nil {
+			return 0, 0, err
+		}
+	}
+	return retries, time.Duration(seconds) * time.Second, nil
+}
+
+// enough says whether no other attempt is needed. Without `until` that is
+// success.
+func (x *hostTask) enough(s *scope, d done) (bool, error) {
+	if x.task.Until == nil {
+		return d.result.Status != Failed || x.task.Retries == nil, nil
+	}
+	v, err := x.task.Until.Eval(x.registered(s, d.value))
+	return v.Holds, err
+}
+
+// registered is the scope in which the task's own result has its name.
+func (x *hostTask) registered(s *scope, value jinja.Value) *scope {
+	if x.task.Register == "" {
+		return s
+	}
+	return s.with(playbooks.Layer{x.task.Register: value})
+}
+
+// title is the task's name as people see it.
+func (x *hostTask) title(s *scope) string {
+	if name, err := x.task.Name.Render(s); err == nil && name != "" {
+		return name
+	}
+	return x.task.Def.Name
+}
+
+func (x *hostTask) emit(s *scope, d done, item *string, part bool, started time.Time) {
+	r := d.result
+	if hide, err := x.task.NoLog.On(s); hide || err != nil {
+		r = Result{Status: r.Status, Ignored: r.Ignored, Msg: censored}
+		if item != nil {
+			label := "(censored)"
+			item = &label
+		}
+	}
+	now := time.Now()
+	e := TaskDone{Task: x.title(s), Host: x.host.name, Pos: x.task.Pos, Item: item, Part: part, Looped: x.task.Loop != nil,
+		Result: r, Took: now.Sub(started), At: now}
+	if name, err := x.task.DelegateTo.Render(s); err == nil {
+		e.Delegate = name
+	}
+	x.play.run.emit(e)
+}

@@ -1,0 +1,170 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"runbook/modules"
+	"runbook/playbooks"
+)
+
+// play is one play at work on one batch of its hosts.
+type play struct {
+	run      *run
+	play     *playbooks.Play
+	hosts    []*host // of the whole play
+	batch    []*host
+	failures int // in this batch, that nothing rescued
+	notified map[*playbooks.Task]map[*host]notice
+	aborted  bool // any_errors_fatal or max_fail_percentage: no more tasks, no more plays
+	ended    bool // meta: end_play or end_batch: no more tasks
+	finished bool // meta: end_play: no more batches
+}
+
+// play runs one play, batch after batch. A batch of which no host is left ends
+// the run: going on would spread what broke it.
+func (rn *run) play(ctx context.Context, written *playbooks.Play) error {
+	p := &play{run: rn, play: written}
+	name, err := p.name()
+	if err != nil {
+		return err
+	}
+	if err := p.findHosts(); err != nil {
+		return err
+	}
+	if len(p.hosts) == 0 {
+		rn.emit(PlayStarted{Name: name, At: time.Now()})
+		rn.emit(PlayStopped{Reason: "no hosts matched", At: time.Now()})
+		return nil
+	}
+	cut := batches(p.hosts, written.Serial)
+	for i, batch := range cut {
+		p.batch, p.failures, p.ended = batch, 0, false
+		p.notified = map[*playbooks.Task]map[*host]notice{}
+		rn.emit(PlayStarted{Name: name, Hosts: names(batch, nil), Batch: i + 1, Batches: len(cut), At: time.Now()})
+		if err := p.tasks(ctx); err != nil {
+			return err
+		}
+		if len(names(batch, (*host).up)) == 0 || p.aborted {
+			rn.over = true
+			rn.emit(PlayStopped{Reason: "no more hosts left", At: time.Now()})
+			return nil
+		}
+		if p.finished || ctx.Err() != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (p *play) name() (string, error) {
+	s := &scope{layers: append(p.play.Vars[:len(p.play.Vars):len(p.play.Vars)], p.run.extra), magic: noMagic}
+	name, err := p.play.Name.Render(s)
+	if name == "" && err == nil {
+		name, err = p.play.Hosts.Render(s)
+	}
+	return name, err
+}
+
+// findHosts selects the play's hosts that --limit leaves and no earlier play
+// has lost. A pattern that fits nothing is an error: a run that silently did
+// nothing would look like a run that had nothing to do.
+func (p *play) findHosts() error {
+	s := &scope{layers: append(p.play.Vars[:len(p.play.Vars):len(p.play.Vars)], p.run.extra), magic: noMagic}
+	pattern, err := p.play.Hosts.Render(s)
+	if err != nil {
+		return err
+	}
+	found, err := p.run.inventory.Select(pattern)
+	if err != nil {
+		return fmt.Errorf("%s: hosts: %w", p.play.Hosts.Pos, err)
+	}
+	limit, err := p.limit()
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		if limit != nil && !limit[f.Name] && f.Name != "localhost" {
+			continue
+		}
+		h := p.run.host(f.Name)
+		h.ended = false
+		if h.up() {
+			p.hosts = append(p.hosts, h)
+		}
+	}
+	return nil
+}
+
+// limit is the set of hosts that --limit names; nil without one. The controller
+// itself is never left out: its tasks are about the others.
+func (p *play) limit() (map[string]bool, error) {
+	if p.run.Limit == "" {
+		return nil, nil
+	}
+	found, err := p.run.inventory.Select(p.run.Limit)
+	if err != nil {
+		return nil, fmt.Errorf("--limit: %w", err)
+	}
+	limit := map[string]bool{}
+	for _, h := range found {
+		limit[h.Name] = true
+	}
+	return limit, nil
+}
+
+// tasks runs the whole play on its batch. Handlers run after each section.
+func (p *play) tasks(ctx context.Context) error {
+	if err := p.gatherFacts(ctx); err != nil {
+		return err
+	}
+	for _, section := range [][]playbooks.Node{p.play.PreTasks, p.play.Tasks, p.play.PostTasks} {
+		if _, err := p.list(ctx, section, p.batch, false); err != nil {
+			return err
+		}
+		if err := p.flush(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *play) gatherFacts(ctx context.Context) error {
+	on := p.play.GatherFacts == nil
+	if !on {
+		var err error
+		if on, err = p.play.GatherFacts.On(p.scope(p.batch[0], nil)); err != nil {
+			return err
+		}
+	}
+	if !on {
+		return nil
+	}
+	def, _ := modules.Lookup("setup")
+	name, err := playbooks.NewText("Gathering Facts", p.play.Pos)
+	if err != nil {
+		return err
+	}
+	task := &playbooks.Task{Name: name, Pos: p.play.Pos, Def: def, Keywords: p.play.Keywords}
+	task.Tags = append(task.Tags[:len(task.Tags):len(task.Tags)], "always")
+	_, err = p.task(ctx, task, p.batch, turn{})
+	return err
+}
+
+// each calls do for every host at once, as many as there are forks. It is the
+// engine's only fan-out; do works on what belongs to its index alone.
+func (p *play) each(hosts []*host, do func(int, *host)) {
+	var g errgroup.Group
+	forks := p.run.Forks
+	if forks <= 0 {
+		forks = defaultForks
+	}
+	g.SetLimit(forks)
+	for i, h := range hosts {
+		g.Go(func() error { do(i, h); return nil })
+	}
+	_ = g.Wait() // what went wrong is in the results
+}

@@ -1,0 +1,106 @@
+package runner
+
+import (
+	"sort"
+	"strings"
+	"sync"
+
+	"runbook/modules"
+)
+
+// secrets are values that must not be shown. Shorter ones than four characters
+// are not searched for: replacing them would garble every text.
+type secrets struct {
+	mu     sync.Mutex
+	values []string // longest first, so that no part of one is left over
+}
+
+const (
+	hidden       = "********"
+	secretLength = 4
+)
+
+func (s *secrets) add(value string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(value) < secretLength {
+		return
+	}
+	for _, v := range s.values {
+		if v == value {
+			return
+		}
+	}
+	s.values = append(s.values, value)
+	sort.Slice(s.values, func(i, j int) bool { return len(s.values[i]) > len(s.values[j]) })
+}
+
+func (s *secrets) text(t string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range s.values {
+		t = strings.ReplaceAll(t, v, hidden)
+	}
+	return t
+}
+
+func (s *secrets) diffs(in []modules.Diff) []modules.Diff {
+	out := make([]modules.Diff, len(in))
+	for i, d := range in {
+		d.What, d.Have, d.Want = s.text(d.What), s.text(d.Have), s.text(d.Want)
+		out[i] = d
+	}
+	return out
+}
+
+// value replaces secrets in plain data, copying what it changes.
+func (s *secrets) value(v any) any {
+	switch v := v.(type) {
+	case string:
+		return s.text(v)
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = s.value(e)
+		}
+		return out
+	case []string:
+		out := make([]string, len(v))
+		for i, e := range v {
+			out[i] = s.text(e)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[s.text(k)] = s.value(e)
+		}
+		return out
+	}
+	return v
+}
+
+// shownStep is a step of which only its words are left, for whoever shows it.
+type shownStep struct {
+	modules.Step
+	words string
+}
+
+func (s shownStep) String() string { return s.words }
+
+func (s *secrets) result(r Result) Result {
+	r.Msg = s.text(r.Msg)
+	r.Change.Diffs = s.diffs(r.Change.Diffs)
+	steps := make([]modules.Step, len(r.Change.Steps))
+	for i, st := range r.Change.Steps {
+		steps[i] = shownStep{st, s.text(st.String())}
+	}
+	r.Change.Steps = steps
+	notes := make([]string, len(r.Change.Notes))
+	for i, n := range r.Change.Notes {
+		notes[i] = s.text(n)
+	}
+	r.Change.Notes, r.Change.Vars = notes, nil
+	r.Vars, _ = s.value(r.Vars).(map[string]any)
+	return r
+}

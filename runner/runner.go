@@ -1,0 +1,153 @@
+// Package runner carries plays out: it checks, takes the steps and checks
+// again. The loop is the product, and plan is the same loop, stopped before the
+// steps.
+package runner
+
+import (
+	"context"
+	"sort"
+	"sync"
+	"time"
+
+	"runbook/inventory"
+	"runbook/playbooks"
+	"runbook/playbooks/jinja"
+)
+
+// Runner is one run's settings and edges. Dial, Cluster and Emit must be set.
+type Runner struct {
+	Plan      bool // stop before the steps
+	Forks     int  // hosts at once; 32 where zero
+	Limit     string
+	Defaults  Defaults
+	Selection Selection
+
+	Dial    func(context.Context, Address) (Machine, error)
+	Cluster func(context.Context, Reach) (Cluster, error) // asked once a run, when the first task needs it
+	Emit    func(Event)
+}
+
+// Reach opens the machine of an inventory host, for edges that stand on
+// another (the API dialled through a control-plane host).
+type Reach func(ctx context.Context, host string) (Machine, error)
+
+const defaultForks = 32
+
+// Summary is what a run came to.
+type Summary struct {
+	Failed, Unreachable bool // a host was, in some task, and nothing rescued it
+	Interrupted         bool
+	Changes             bool // a plan: there is something to do; an apply: something was done
+}
+
+// run is a Runner at work on one playbook.
+type run struct {
+	*Runner
+	book      *playbooks.Playbook
+	inventory *inventory.Inventory
+	extra     playbooks.Layer
+	machines  machines
+	secrets   secrets
+	hosts     map[string]*host
+	over      bool // no later play runs
+
+	emitting    sync.Mutex
+	clusterOnce sync.Once
+	clusterConn Cluster
+	clusterErr  error
+}
+
+// host is what the run knows of one host. Only the goroutine that has the host
+// in hand touches it.
+type host struct {
+	name        string
+	facts, set  playbooks.Layer
+	failed      bool // out of the play, unless a rescue takes it back
+	unreachable bool // out of the run
+	ended       bool // end_host: out of the play, with honour
+	pending     bool // a plan: an earlier task would change it
+	recap       Recap
+}
+
+func (h *host) up() bool { return !h.failed && !h.unreachable }
+
+// Run carries out the plays. An error means that the run could not go on at all
+// (a pattern that names no host); what hosts reported is in the Summary.
+func (r *Runner) Run(ctx context.Context, book *playbooks.Playbook, inv *inventory.Inventory, extra playbooks.Layer) (Summary, error) {
+	started := time.Now()
+	rn := &run{Runner: r, book: book, inventory: inv, extra: extra, hosts: map[string]*host{}}
+	rn.machines.dial = r.Dial
+	defer rn.machines.closeAll()
+	var err error
+	for _, p := range book.Plays {
+		if err = rn.play(ctx, p); err != nil || rn.over || ctx.Err() != nil {
+			break
+		}
+	}
+	s := rn.summary()
+	s.Interrupted = ctx.Err() != nil
+	rn.emit(RunDone{Recap: rn.recaps(), Plan: r.Plan, Took: time.Since(started), At: time.Now()})
+	return s, err
+}
+
+func (rn *run) recaps() []Recap {
+	all := make([]Recap, 0, len(rn.hosts))
+	for _, h := range rn.hosts {
+		h.recap.Host = h.name
+		all = append(all, h.recap)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Host < all[j].Host })
+	return all
+}
+
+func (rn *run) summary() Summary {
+	var s Summary
+	for _, h := range rn.hosts {
+		s.Failed = s.Failed || h.recap.Failed > 0
+		s.Unreachable = s.Unreachable || h.recap.Unreachable > 0
+		s.Changes = s.Changes || h.recap.Changed+h.recap.WouldChange+h.recap.WouldRun > 0
+	}
+	return s
+}
+
+// emit hands an event on, one at a time and without secrets.
+func (rn *run) emit(e Event) {
+	switch ev := e.(type) {
+	case TaskDone:
+		ev.Result = rn.secrets.result(ev.Result)
+		e = ev
+	case TaskWaiting:
+		ev.For = rn.secrets.diffs(ev.For)
+		e = ev
+	}
+	rn.emitting.Lock()
+	defer rn.emitting.Unlock()
+	rn.Emit(e)
+}
+
+// cluster opens the Kubernetes API once for all tasks.
+func (rn *run) cluster(p *play) func(context.Context) (Cluster, error) {
+	return func(ctx context.Context) (Cluster, error) {
+		rn.clusterOnce.Do(func() {
+			rn.clusterConn, rn.clusterErr = rn.Cluster(ctx, p.reach)
+		})
+		return rn.clusterConn, rn.clusterErr
+	}
+}
+
+// host is the run's record of a host, made when a play first has it.
+func (rn *run) host(name string) *host {
+	h := rn.hosts[name]
+	if h == nil {
+		h = &host{name: name, facts: playbooks.Layer{}, set: playbooks.Layer{}}
+		rn.hosts[name] = h
+	}
+	return h
+}
+
+// learn keeps what a task found or set, for later tasks on the same host.
+func learn(into playbooks.Layer, facts map[string]any) {
+	for name, v := range facts {
+		into[name] = jinja.FromGo(v)
+	}
+}

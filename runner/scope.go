@@ -1,0 +1,148 @@
+package runner
+
+import (
+	"sort"
+	"strings"
+
+	"runbook/playbooks"
+	"runbook/playbooks/jinja"
+)
+
+// scope is what one task on one host sees: layers of variables, lowest first,
+// under the names that the engine itself gives a meaning.
+type scope struct {
+	layers []playbooks.Layer
+	magic  func(name string) (jinja.Value, bool)
+	names  []string // that magic knows
+}
+
+var _ jinja.Scope = (*scope)(nil)
+
+func (s *scope) Lookup(name string) (jinja.Value, bool) {
+	if v, ok := s.magic(name); ok {
+		return v, true
+	}
+	for i := len(s.layers) - 1; i >= 0; i-- {
+		if v, ok := s.layers[i][name]; ok {
+			return v, true
+		}
+	}
+	return nil, false
+}
+
+// Names lists what can be looked up, for suggestions.
+func (s *scope) Names() []string {
+	seen := map[string]bool{}
+	for _, name := range s.names {
+		seen[name] = true
+	}
+	for _, l := range s.layers {
+		for name := range l {
+			seen[name] = true
+		}
+	}
+	names := make([]string, 0, len(seen))
+	for name := range seen {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// with is the scope under one more layer.
+func (s *scope) with(l playbooks.Layer) *scope {
+	layers := append(s.layers[:len(s.layers):len(s.layers)], l)
+	return &scope{layers: layers, magic: s.magic, names: s.names}
+}
+
+// scope stacks a host's variables for one task: the inventory's, facts, the
+// play's, the task's, what earlier tasks have set, and -e.
+func (p *play) scope(h *host, own []playbooks.Layer) *scope {
+	layers := p.run.inventory.Layers(h.name)
+	layers = append(layers, h.facts)
+	layers = append(layers, p.play.Vars...)
+	layers = append(layers, own...)
+	layers = append(layers, h.set, p.run.extra)
+	s := &scope{layers: layers}
+	s.names = []string{"inventory_hostname", "inventory_hostname_short", "group_names", "groups", "hostvars",
+		"play_hosts", "ansible_play_batch", "ansible_play_hosts", "ansible_play_hosts_all", "ansible_check_mode",
+		"ansible_facts", "ansible_limit", "playbook_dir", "omit"}
+	s.magic = func(name string) (jinja.Value, bool) { return p.magic(h, name) }
+	return s
+}
+
+func (p *play) magic(h *host, name string) (jinja.Value, bool) {
+	switch name {
+	case "inventory_hostname":
+		return jinja.FromGo(h.name), true
+	case "inventory_hostname_short":
+		short, _, _ := strings.Cut(h.name, ".")
+		return jinja.FromGo(short), true
+	case "group_names":
+		return jinja.FromGo(p.run.inventory.GroupNames(h.name)), true
+	case "groups":
+		return jinja.FromGo(p.run.inventory.Groups()), true
+	case "hostvars":
+		return p.hostvars(), true
+	case "play_hosts", "ansible_play_batch":
+		return jinja.FromGo(names(p.batch, (*host).up)), true
+	case "ansible_play_hosts":
+		return jinja.FromGo(names(p.hosts, (*host).up)), true
+	case "ansible_play_hosts_all":
+		return jinja.FromGo(names(p.hosts, nil)), true
+	case "ansible_check_mode":
+		return jinja.FromGo(p.run.Plan), true
+	case "ansible_facts":
+		return factsOf(h.facts), true
+	case "ansible_limit":
+		return jinja.FromGo(p.run.Limit), p.run.Limit != ""
+	case "playbook_dir":
+		return jinja.FromGo(p.run.book.Dir), true
+	case "omit":
+		return jinja.Omit, true
+	}
+	return nil, false
+}
+
+// hostvars is every host's variables, rendered in that host's own scope. A
+// variable that cannot be rendered there is left out, as undefined.
+func (p *play) hostvars() jinja.Value {
+	all := map[string]any{}
+	for _, h := range p.run.hosts {
+		s := p.scope(h, nil)
+		vars := map[string]any{}
+		for _, name := range s.Names() {
+			if name == "hostvars" {
+				continue
+			}
+			v, ok := s.Lookup(name)
+			if !ok {
+				continue
+			}
+			if v, err := jinja.Resolve(v, s); err == nil {
+				vars[name] = v
+			}
+		}
+		all[h.name] = vars
+	}
+	return jinja.FromGo(all)
+}
+
+// factsOf is the facts without their prefix, as ansible_facts has them.
+func factsOf(facts playbooks.Layer) jinja.Value {
+	bare := map[string]any{}
+	for name, v := range facts {
+		bare[strings.TrimPrefix(name, "ansible_")] = v
+	}
+	return jinja.FromGo(bare)
+}
+
+func names(hosts []*host, keep func(*host) bool) []string {
+	var out []string
+	for _, h := range hosts {
+		if keep == nil || keep(h) {
+			out = append(out, h.name)
+		}
+	}
+	return out
+}

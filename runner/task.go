@@ -1,0 +1,155 @@
+package runner
+
+import (
+	"context"
+	"time"
+
+	"runbook/modules"
+	"runbook/playbooks"
+	"runbook/playbooks/jinja"
+)
+
+// turn says how a task comes to run.
+type turn struct {
+	guarded bool             // a rescue stands by
+	handler bool             // it was notified
+	called  map[*host]notice // of a handler: by whom, and how surely
+}
+
+// done is one task's result on one host, with what register gets.
+type done struct {
+	result Result
+	value  jinja.Value
+	asked  bool // a plan cannot know whether the task changes anything
+}
+
+// task runs one task on hosts and returns those that may go on.
+func (p *play) task(ctx context.Context, t *playbooks.Task, hosts []*host, how turn) ([]*host, error) {
+	if !how.handler && !p.run.Selection.Takes(t.Tags) {
+		return hosts, nil
+	}
+	first := p.scope(hosts[0], t.Layers)
+	p.announce(t, first, how)
+	if t.Def.Name == "meta" {
+		return p.meta(ctx, t, hosts)
+	}
+	once, err := t.RunOnce.On(first)
+	if err != nil {
+		return nil, err
+	}
+	on := hosts
+	if once {
+		on = hosts[:1]
+	}
+	results := make([]done, len(on))
+	p.each(on, func(i int, h *host) {
+		x := &hostTask{play: p, task: t, host: h, unsure: how.called[h] == mayRun}
+		results[i] = x.run(ctx)
+	})
+	for i, h := range hosts {
+		d := results[min(i, len(results)-1)]
+		if err := p.record(t, h, d, how, !once || i == 0); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.thresholds(t, hosts, how.guarded); err != nil {
+		return nil, err
+	}
+	return p.going(hosts), nil
+}
+
+func (p *play) announce(t *playbooks.Task, s *scope, how turn) {
+	name, err := t.Name.Render(s)
+	if err != nil {
+		name = t.Name.String() // a name is for people: it does not stop a task
+	}
+	if name == "" {
+		name = t.Def.Name
+	}
+	p.run.emit(TaskStarted{Name: name, Module: t.Def.Name, Handler: how.handler, Pos: t.Pos, At: time.Now()})
+}
+
+// record keeps a result: registered, counted, and with what follows from it.
+// With run_once the result is every host's, but counts for one alone.
+func (p *play) record(t *playbooks.Task, h *host, d done, how turn, counts bool) error {
+	if t.Register != "" && d.value != nil {
+		h.set[t.Register] = d.value
+	}
+	if facts, ok := d.result.Vars["ansible_facts"].(map[string]any); ok {
+		switch t.Def.Facts {
+		case modules.HostFacts:
+			learn(h.facts, facts)
+		case modules.SetFacts:
+			learn(h.set, facts)
+		}
+	}
+	r := d.result
+	if counts {
+		if r.Status == Failed && !r.Ignored && how.guarded {
+			h.recap.Rescued++
+		} else {
+			h.recap.add(r)
+		}
+	}
+	switch r.Status {
+	case Changed, WouldChange, WouldRun:
+		h.pending = h.pending || p.run.Plan
+		return p.notify(t, h, p.scope(h, t.Layers), mustRun)
+	case Unknown:
+		h.pending = true
+		return p.notify(t, h, p.scope(h, t.Layers), mayRun)
+	case Unreachable:
+		h.unreachable = true
+	case Failed:
+		if r.Ignored {
+			return nil
+		}
+		h.failed = true
+		if !how.guarded {
+			p.failures++
+		}
+	}
+	return nil
+}
+
+// meta carries out what concerns the course of the play itself.
+func (p *play) meta(ctx context.Context, t *playbooks.Task, hosts []*host) ([]*host, error) {
+	var on []*host
+	for _, h := range hosts {
+		v, err := (&hostTask{play: p, task: t, host: h}).when(p.scope(h, t.Layers))
+		if err != nil {
+			return nil, err
+		}
+		if v.Holds {
+			on = append(on, h)
+		}
+	}
+	if len(on) == 0 {
+		return hosts, nil
+	}
+	switch t.Action {
+	case "flush_handlers":
+		if err := p.flush(ctx); err != nil {
+			return nil, err
+		}
+	case "end_play":
+		p.ended, p.finished = true, true
+	case "end_batch":
+		p.ended = true
+	case "end_host":
+		for _, h := range on {
+			h.ended = true
+		}
+	case "clear_host_errors":
+		for _, h := range p.hosts {
+			h.failed, h.unreachable = false, false
+		}
+	case "reset_connection":
+		for _, h := range on {
+			if err := p.run.machines.forget(h.name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return p.going(hosts), nil
+}
