@@ -1,0 +1,118 @@
+package source
+
+import (
+	"iter"
+	"reflect"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Pairs gives the keys and values of a mapping, in the order they were written;
+// nothing for another kind of node.
+func Pairs(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
+	return func(yield func(key, value *yaml.Node) bool) {
+		if n.Kind != yaml.MappingNode {
+			return
+		}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if !yield(n.Content[i], n.Content[i+1]) {
+				return
+			}
+		}
+	}
+}
+
+// Arg describes one argument, for documentation and completion.
+type Arg struct {
+	Name     string
+	Aliases  []string
+	Type     string // in the user's words: text, boolean, number, list of text, ...
+	Required bool
+	Free     bool // takes the text that stands behind the module's name
+	Expr     bool // an expression, written without {{ }}
+	File     bool // the path of a file on the controller
+	Secret   bool
+	Rest     bool // takes every other key
+	Enum     []string
+	Doc      string
+	Default  any   // nil where there is none
+	Args     []Arg // of a mapping with fixed keys, or of a list of such
+}
+
+// Args lists the arguments of a tagged struct in the order of its fields. v is a
+// struct, or a pointer to one that holds the defaults.
+func Args(v any) []Arg {
+	value := reflect.Indirect(reflect.ValueOf(v))
+	fields := fieldsOf(value.Type())
+	args := make([]Arg, len(fields))
+	for i, f := range fields {
+		at := value.FieldByIndex(f.index)
+		args[i] = Arg{
+			Name: f.name, Aliases: f.aliases, Type: typeName(at.Type(), f), Required: f.required, Free: f.free, Expr: f.expr,
+			File: f.file, Secret: f.secret, Rest: f.rest, Enum: f.enum, Doc: f.doc,
+		}
+		if !at.IsZero() {
+			args[i].Default = reflect.Indirect(at).Interface()
+		}
+		if inner := element(at.Type()); inner.Kind() == reflect.Struct && !f.expr && !f.file {
+			args[i].Args = Args(reflect.New(inner).Elem().Interface())
+		}
+	}
+	return args
+}
+
+func element(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	return t
+}
+
+// field is one tagged field of a struct.
+type field struct {
+	name                                     string
+	index                                    []int
+	aliases, enum                            []string
+	doc                                      string
+	required, free, expr, file, secret, rest bool
+}
+
+// fieldsOf reads the tags of a struct type. Embedded structs without a tag give
+// their fields.
+func fieldsOf(t reflect.Type) []field {
+	var fields []field
+	for _, sf := range reflect.VisibleFields(t) {
+		tag, ok := sf.Tag.Lookup("arg")
+		if !ok || !sf.IsExported() {
+			continue
+		}
+		name, options, _ := strings.Cut(tag, ",")
+		has := func(option string) bool { return slices.Contains(strings.Split(options, ","), option) }
+		fields = append(fields, field{
+			name: name, index: sf.Index, doc: sf.Tag.Get("doc"),
+			aliases: words(sf.Tag.Get("alias")), enum: words(sf.Tag.Get("enum")),
+			required: has("required"), free: has("free"), expr: has("expr"), file: has("file"), secret: has("secret"), rest: has("rest"),
+		})
+	}
+	return fields
+}
+
+// FreeArg is the name of the argument that takes free text; "" where none does.
+func FreeArg(args []Arg) string {
+	for _, a := range args {
+		if a.Free {
+			return a.Name
+		}
+	}
+	return ""
+}
+
+// words is nil where there is none.
+func words(text string) []string {
+	if strings.TrimSpace(text) == "" {
+		return nil
+	}
+	return strings.Fields(text)
+}
