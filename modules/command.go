@@ -82,15 +82,12 @@ func (m *command) step(words []string) Run {
 		return r
 	}
 	r.Show = r.String()
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		quoted[i] = Quote(w)
-		if m.ExpandArgumentVars {
-			quoted[i] = shellWord(w)
-		}
+	line := r.Show
+	if m.ExpandArgumentVars {
+		line = strings.Join(shellWords(words), " ")
 	}
 	r.Argv, r.Dir = nil, ""
-	r.Shell = enter(m.Chdir) + "exec " + strings.Join(quoted, " ")
+	r.Shell = enter(m.Chdir) + "exec " + line
 	return r
 }
 

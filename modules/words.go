@@ -70,6 +70,14 @@ func expands(word string) bool { return homeOf.MatchString(word) || variable.Mat
 // it is written, and no value is split or read as shell text.
 func shellWord(word string) string { return assemble(word, Quote) }
 
+func shellWords(words []string) []string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = shellWord(w)
+	}
+	return quoted
+}
+
 // shellPattern is shellWord with the wildcards *, ? and [abc] left alive.
 func shellPattern(word string) string { return assemble(word, quoteAroundWildcards) }
 
