@@ -170,6 +170,7 @@ type Def struct {
 	New    func() Module // a pointer to the argument struct with its defaults
 	Opaque bool          // its steps cannot be foreseen or verified (command, shell)
 	Facts  Rank          // where the ansible_facts of its Vars go
+	Shows  bool          // its result is what people want to see (debug)
 }
 
 // Rank says which level of variables a module's ansible_facts have.

@@ -21,6 +21,9 @@ func (x *hostTask) attempt(ctx context.Context, s *scope) done {
 	if err != nil {
 		return x.failed(err)
 	}
+	if v := modules.Verbosity(m); v > x.play.run.Verbosity {
+		return x.skipped(fmt.Sprintf("verbosity %d is wanted", v))
+	}
 	t, err := x.target(s)
 	if err != nil {
 		return x.failed(err)
@@ -46,7 +49,7 @@ func (x *hostTask) result(o outcome, err error) done {
 		vars[k] = v
 	}
 	x.printed(vars, o.output)
-	r := Result{Status: o.status, Change: o.change, Vars: vars, Err: err}
+	r := Result{Status: o.status, Change: o.change, Vars: vars, Err: err, Shown: x.task.Def.Shows}
 	switch {
 	case err == nil:
 	case isUnreachable(err):

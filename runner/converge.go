@@ -186,6 +186,9 @@ func overdue(ctx context.Context, w modules.Wait, c modules.Change) error {
 	if len(c.Diffs) == 0 {
 		return fmt.Errorf("did not hold %d times in a row within %s", w.Consecutive, w.Timeout)
 	}
+	if w.Message != "" {
+		return fmt.Errorf("%s (timed out after %s: %s)", w.Message, w.Timeout, sentence(c.Diffs))
+	}
 	return fmt.Errorf("timed out after %s: %s", w.Timeout, sentence(c.Diffs))
 }
 

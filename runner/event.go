@@ -11,6 +11,14 @@ import (
 // time, in order, with secrets already replaced. The set is sealed.
 type Event interface{ event() }
 
+// RunStarted opens the run.
+type RunStarted struct {
+	Playbook string
+	Plan     bool
+	Tasks    int // in all plays, each counted once
+	At       time.Time
+}
+
 // PlayStarted opens a play on one batch of its hosts.
 type PlayStarted struct {
 	Name    string
@@ -71,6 +79,7 @@ type RunDone struct {
 	At    time.Time
 }
 
+func (RunStarted) event()  {}
 func (PlayStarted) event() {}
 func (TaskStarted) event() {}
 func (TaskDone) event()    {}

@@ -19,6 +19,7 @@ type Runner struct {
 	Plan      bool // stop before the steps
 	Forks     int  // hosts at once; 32 where zero
 	Limit     string
+	Verbosity int // how many -v
 	Defaults  Defaults
 	Selection Selection
 
@@ -78,6 +79,7 @@ func (r *Runner) Run(ctx context.Context, book *playbooks.Playbook, inv *invento
 	rn := &run{Runner: r, book: book, inventory: inv, extra: extra, hosts: map[string]*host{}}
 	rn.machines.dial = r.Dial
 	defer rn.machines.closeAll()
+	rn.emit(RunStarted{Playbook: book.Path, Plan: r.Plan, Tasks: count(book), At: started})
 	var err error
 	for _, p := range book.Plays {
 		if err = rn.play(ctx, p); err != nil || rn.over || ctx.Err() != nil {
@@ -150,4 +152,26 @@ func learn(into playbooks.Layer, facts map[string]any) {
 	for name, v := range facts {
 		into[name] = jinja.FromGo(v)
 	}
+}
+
+// count is how many tasks are written in a playbook, handlers aside.
+func count(book *playbooks.Playbook) int {
+	n := 0
+	for _, p := range book.Plays {
+		n += countNodes(p.PreTasks) + countNodes(p.Tasks) + countNodes(p.PostTasks)
+	}
+	return n
+}
+
+func countNodes(nodes []playbooks.Node) int {
+	n := 0
+	for _, node := range nodes {
+		switch node := node.(type) {
+		case *playbooks.Task:
+			n++
+		case *playbooks.Block:
+			n += countNodes(node.Tasks) + countNodes(node.Rescue) + countNodes(node.Always)
+		}
+	}
+	return n
 }

@@ -1,0 +1,128 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+
+	"runbook/runner"
+	"runbook/runner/source"
+)
+
+// fault is one failure, and every host that had it.
+type fault struct {
+	task, msg string
+	pos       source.Pos
+	hosts     []string
+}
+
+func (f *fault) Error() string {
+	where := f.task
+	if at := f.pos.String(); at != "" {
+		where += " (" + at + ")"
+	}
+	return fmt.Sprintf("%s: %s: %s", strings.Join(foldNames(f.hosts), ", "), where, f.msg)
+}
+
+// faults collects what hosts reported, equal ones once.
+type faults []*fault
+
+func (fs *faults) add(e runner.TaskDone) {
+	for _, f := range *fs {
+		if f.task == e.Task && f.msg == e.Result.Msg && f.pos == e.Pos {
+			f.hosts = append(f.hosts, e.Host)
+			return
+		}
+	}
+	*fs = append(*fs, &fault{task: e.Task, msg: e.Result.Msg, pos: e.Pos, hosts: []string{e.Host}})
+}
+
+// err is all of them as one error, in the order of the run; nil if there is none.
+func (fs faults) err() error {
+	var all *multierror.Error
+	for _, f := range fs {
+		all = multierror.Append(all, f)
+	}
+	if all != nil {
+		all.ErrorFormat = func(errs []error) string {
+			texts := make([]string, len(errs))
+			for i, err := range errs {
+				texts[i] = strings.ReplaceAll(err.Error(), "\n", "\n    ")
+			}
+			return strings.Join(texts, "\n")
+		}
+	}
+	return all.ErrorOrNil()
+}
+
+func (t *Terminal) recap(e runner.RunDone) {
+	t.banner("PLAY RECAP")
+	for _, r := range e.Recap {
+		if e.Plan {
+			t.printf(tone(r), "%-26s : ok=%-4d change=%-4d run=%-4d wait=%-4d unknown=%-4d skipped=%-4d failed=%-4d unreachable=%-4d",
+				r.Host, r.OK, r.WouldChange, r.WouldRun, r.WouldWait, r.Unknown, r.Skipped, r.Failed, r.Unreachable)
+			continue
+		}
+		t.printf(tone(r), "%-26s : ok=%-4d changed=%-4d unreachable=%-4d failed=%-4d skipped=%-4d rescued=%-4d ignored=%-4d",
+			r.Host, r.OK, r.Changed, r.Unreachable, r.Failed, r.Skipped, r.Rescued, r.Ignored)
+	}
+	if err := t.faults.err(); err != nil {
+		t.printf(plain, "")
+		t.printf(red, "%s", err.Error())
+	}
+	if e.Plan {
+		t.printf(plain, "\n%s", planned(e))
+		return
+	}
+	t.printf(plain, "\n%s took %s", verdict(e), e.Took.Round(100*time.Millisecond))
+}
+
+func tone(r runner.Recap) color {
+	switch {
+	case r.Failed+r.Unreachable > 0:
+		return red
+	case r.Changed+r.WouldChange+r.WouldRun > 0:
+		return yellow
+	}
+	return green
+}
+
+// planned is the one line that sums a plan up.
+func planned(e runner.RunDone) string {
+	var sum runner.Recap
+	for _, r := range e.Recap {
+		sum.OK += r.OK
+		sum.WouldChange += r.WouldChange
+		sum.WouldRun += r.WouldRun
+		sum.WouldWait += r.WouldWait
+		sum.Unknown += r.Unknown
+		sum.Failed += r.Failed
+		sum.Unreachable += r.Unreachable
+	}
+	line := fmt.Sprintf("Plan: %d change, %d run, %d wait, %d known after apply, %d ok on %d hosts.",
+		sum.WouldChange, sum.WouldRun, sum.WouldWait, sum.Unknown, sum.OK, len(e.Recap))
+	switch {
+	case sum.Failed+sum.Unreachable > 0:
+		return line + fmt.Sprintf(" %d failed, %d unreachable: the plan is not complete.", sum.Failed, sum.Unreachable)
+	case sum.WouldChange+sum.WouldRun+sum.WouldWait+sum.Unknown == 0:
+		return line + " Nothing to do."
+	}
+	return line
+}
+
+func verdict(e runner.RunDone) string {
+	changed, bad := 0, 0
+	for _, r := range e.Recap {
+		changed += r.Changed
+		bad += r.Failed + r.Unreachable
+	}
+	switch {
+	case bad > 0:
+		return fmt.Sprintf("Failed: %d changed;", changed)
+	case changed == 0:
+		return "Nothing to do;"
+	}
+	return fmt.Sprintf("Done: %d changed;", changed)
+}

@@ -1,0 +1,267 @@
+// Package render shows a run's events to people and to programs.
+//
+// Three rules: stdout carries the result, stderr everything else; a terminal's
+// control characters come from here and never from a target; what differs
+// between a terminal and a pipe is colour, width and the progress line alone.
+package render
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"runbook/modules"
+	"runbook/runner"
+)
+
+// Options say how a run is shown.
+type Options struct {
+	Width     int // of a banner; 79 where zero
+	Color     bool
+	Verbosity int       // with 1 the results of ok and changed tasks too
+	Diff      bool      // the differences of changed tasks too
+	Progress  io.Writer // a terminal for the overall line; nil: none
+}
+
+// Terminal prints a run as Ansible does, because people know it. In a plan,
+// hosts with equal changes share one line.
+type Terminal struct {
+	w      io.Writer
+	o      Options
+	plan   bool
+	held   []runner.TaskDone // of a plan: until the task is over, to be folded
+	faults faults
+	bar    *progress
+}
+
+// NewTerminal prints to w.
+func NewTerminal(w io.Writer, o Options) *Terminal {
+	if o.Width == 0 {
+		o.Width = 79
+	}
+	return &Terminal{w: w, o: o, bar: newProgress(o.Progress)}
+}
+
+// Event shows one event.
+func (t *Terminal) Event(e runner.Event) {
+	t.bar.clear()
+	switch e := e.(type) {
+	case runner.RunStarted:
+		t.plan = e.Plan
+		t.bar.start(e.Tasks)
+	case runner.PlayStarted:
+		t.flush()
+		t.playStarted(e)
+	case runner.TaskStarted:
+		t.flush()
+		t.banner(taskTitle(e))
+		t.bar.task(e.Name)
+	case runner.TaskDone:
+		t.taskDone(e)
+	case runner.TaskRetried:
+		t.printf(yellow, "FAILED - RETRYING: [%s]: %s (%d retries left).", e.Host, e.Task, e.Left)
+	case runner.TaskWaiting:
+		t.bar.waiting(e.Host, sentence(e.For))
+		if t.o.Verbosity > 0 || t.o.Progress == nil {
+			t.printf(blue, "waiting: [%s]: %s", e.Host, sentence(e.For))
+		}
+	case runner.PlayStopped:
+		t.flush()
+		t.stopped(e)
+	case runner.RunDone:
+		t.flush()
+		t.bar.finish()
+		t.recap(e)
+	}
+	t.bar.draw()
+}
+
+func (t *Terminal) playStarted(e runner.PlayStarted) {
+	t.banner("PLAY [" + e.Name + "]")
+	if e.Batches > 1 {
+		t.printf(plain, "batch %d of %d: %s", e.Batch, e.Batches, strings.Join(foldNames(e.Hosts), ", "))
+	}
+}
+
+func taskTitle(e runner.TaskStarted) string {
+	if e.Handler {
+		return "RUNNING HANDLER [" + e.Name + "]"
+	}
+	return "TASK [" + e.Name + "]"
+}
+
+func (t *Terminal) stopped(e runner.PlayStopped) {
+	if e.Reason == "no hosts matched" {
+		t.printf(blue, "skipping: no hosts matched")
+		return
+	}
+	t.banner(strings.ToUpper(e.Reason))
+}
+
+func (t *Terminal) taskDone(e runner.TaskDone) {
+	if e.Result.Status == runner.Failed && !e.Result.Ignored && !e.Part || e.Result.Status == runner.Unreachable && !e.Part {
+		t.faults.add(e)
+	}
+	if e.Looped && !e.Part && e.Result.Status != runner.Skipped {
+		return // its items have been shown
+	}
+	if t.plan && !e.Result.Shown && e.Result.Status != runner.Failed && e.Result.Status != runner.Unreachable {
+		t.held = append(t.held, e)
+		return
+	}
+	t.line(e, target(e))
+	t.details(e)
+}
+
+// target is a host as a line names it.
+func target(e runner.TaskDone) string {
+	name := e.Host
+	if e.Delegate != "" {
+		name += " -> " + e.Delegate
+	}
+	return name
+}
+
+func (t *Terminal) line(e runner.TaskDone, who string) {
+	item := ""
+	if e.Item != nil {
+		item = fmt.Sprintf(" => (item=%s)", *e.Item)
+	}
+	r := e.Result
+	switch r.Status {
+	case runner.OK:
+		t.printf(green, "ok: [%s]%s%s", who, item, t.shown(r))
+	case runner.Changed:
+		t.printf(yellow, "changed: [%s]%s%s", who, item, t.shown(r))
+	case runner.Skipped:
+		t.printf(cyan, "skipping: [%s]%s%s", who, item, t.reason(r))
+	case runner.Failed:
+		t.failed(e, who)
+	case runner.Unreachable:
+		t.printf(red, "fatal: [%s]: UNREACHABLE! => %s", who, jsonOf(map[string]any{"changed": false, "msg": r.Msg, "unreachable": true}, false))
+	case runner.Unknown:
+		t.printf(magenta, "known after apply: [%s]%s: %s", who, item, r.Msg)
+	default:
+		t.printf(yellow, "%s: [%s]%s", r.Status, who, item)
+	}
+}
+
+func (t *Terminal) failed(e runner.TaskDone, who string) {
+	vars := map[string]any{}
+	for k, v := range e.Result.Vars {
+		vars[k] = v
+	}
+	vars["changed"], vars["msg"] = false, e.Result.Msg
+	delete(vars, "failed")
+	if e.Item != nil {
+		t.printf(red, "failed: [%s] (item=%s) => %s", who, *e.Item, jsonOf(vars, t.o.Verbosity > 0))
+	} else {
+		t.printf(red, "fatal: [%s]: FAILED! => %s", who, jsonOf(vars, t.o.Verbosity > 0))
+	}
+	if e.Result.Ignored {
+		t.printf(cyan, "...ignoring")
+	}
+}
+
+// shown is a result in the line itself: what debug prints, and everything with -v.
+func (t *Terminal) shown(r runner.Result) string {
+	if !r.Shown && t.o.Verbosity == 0 {
+		return ""
+	}
+	vars := map[string]any{}
+	for k, v := range r.Vars {
+		if !r.Shown || (k != "changed" && k != "failed") {
+			vars[k] = v
+		}
+	}
+	return " => " + jsonOf(vars, true)
+}
+
+func (t *Terminal) reason(r runner.Result) string {
+	if t.o.Verbosity == 0 {
+		return ""
+	}
+	return " => " + r.Msg
+}
+
+// details are the lines below a result: what differs, what would be done, and
+// what people should know.
+func (t *Terminal) details(e runner.TaskDone) {
+	c := e.Result.Change
+	if t.plan || (t.o.Diff && e.Result.Status == runner.Changed) {
+		for _, d := range c.Diffs {
+			t.diff(d)
+		}
+	}
+	if t.plan {
+		for _, s := range c.Steps {
+			t.printf(plain, "    $ %s", strings.ReplaceAll(s.String(), "\n", "\n      "))
+		}
+	}
+	for _, n := range c.Notes {
+		t.printf(magenta, "  note: %s", n)
+	}
+}
+
+func (t *Terminal) diff(d modules.Diff) {
+	if d.Text {
+		t.printf(plain, "  %s:", d.What)
+		if t.o.Diff {
+			t.unified(d)
+		} else {
+			t.printf(plain, "    %d bytes -> %d bytes (-D shows the difference)", len(d.Have), len(d.Want))
+		}
+		return
+	}
+	t.printf(plain, "  %s", change(d))
+}
+
+func change(d modules.Diff) string {
+	if d.Want == "" {
+		return d.What + ": " + d.Have
+	}
+	return fmt.Sprintf("%s: %s -> %s", d.What, d.Have, d.Want)
+}
+
+func sentence(diffs []modules.Diff) string {
+	parts := make([]string, len(diffs))
+	for i, d := range diffs {
+		parts[i] = change(d)
+		if d.Text {
+			parts[i] = d.What
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// banner is a title after an empty line, filled up with stars, three at least.
+func (t *Terminal) banner(title string) {
+	stars := max(3, t.o.Width-utf8.RuneCountInString(title)-1)
+	t.printf(plain, "\n%s %s", title, strings.Repeat("*", stars))
+}
+
+// printf prints one or more lines. Whatever the arguments carry, no control
+// character of theirs reaches the terminal.
+func (t *Terminal) printf(c color, format string, args ...any) {
+	text := clean(fmt.Sprintf(format, args...))
+	if t.o.Color && c != plain {
+		text = string(c) + text + reset
+	}
+	fmt.Fprintln(t.w, text)
+}
+
+// jsonOf is a value as JSON: on one line, or indented as Ansible prints it.
+func jsonOf(v any, wide bool) string {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if wide {
+		enc.SetIndent("", "    ")
+	}
+	if err := enc.Encode(v); err != nil {
+		return fmt.Sprintf("%q", err.Error())
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
