@@ -1,0 +1,65 @@
+//go:build linux
+
+package lab
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Fault is what is wrong with the cluster.
+type Fault string
+
+const (
+	// None is a healthy cluster.
+	None Fault = "none"
+	// ClassC is the fault of the hosts: their ipset 7.10 cannot read a set that
+	// 7.17 made, and calico-node uses the host's. Mended by upgrading the hosts.
+	ClassC Fault = "c"
+	// ClassA is the fault of the image: the ipset inside calico-node cannot read a
+	// set that the host's made. Mended by another image only.
+	ClassA Fault = "a"
+)
+
+// ParseFault reads the name of a fault.
+func ParseFault(s string) (Fault, error) {
+	switch f := Fault(s); f {
+	case None, ClassC, ClassA:
+		return f, nil
+	}
+	return "", fmt.Errorf("fault %q: c, a or none is wanted", s)
+}
+
+// Config says what kind of lab to bring up. The zero value is the incident:
+// class C in the incident's own network.
+type Config struct {
+	Fault  Fault     // empty: ClassC
+	Subnet string    // a /16; empty: $RUNBOOK_LAB_SUBNET or DefaultSubnet
+	Cache  string    // where parts are kept; empty: $RUNBOOK_LAB_CACHE or the user's cache folder
+	State  string    // where the running lab lives; empty: $RUNBOOK_LAB_STATE or /var/lib/runbook-lab
+	Log    io.Writer // progress; nil: none
+}
+
+func (c Config) withDefaults() (Config, error) {
+	c.Fault = cmp.Or(c.Fault, ClassC)
+	c.Subnet = cmp.Or(c.Subnet, os.Getenv("RUNBOOK_LAB_SUBNET"), DefaultSubnet)
+	c.State = cmp.Or(c.State, os.Getenv("RUNBOOK_LAB_STATE"), "/var/lib/runbook-lab")
+	c.Cache = cmp.Or(c.Cache, os.Getenv("RUNBOOK_LAB_CACHE"))
+	if c.Log == nil {
+		c.Log = io.Discard
+	}
+	if c.Cache == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return c, fmt.Errorf("%w: set RUNBOOK_LAB_CACHE to a folder", err)
+		}
+		c.Cache = filepath.Join(dir, "runbook-lab")
+	}
+	if _, err := ParseFault(string(c.Fault)); err != nil {
+		return c, err
+	}
+	return c, nil
+}

@@ -1,0 +1,64 @@
+// Command calico-node stands for Calico's node agent. It does what Felix does
+// about IP sets, with a real ipset binary and with Felix's own log lines, and
+// gives a node its routes to the other nodes' pods only when that has worked.
+//
+// Without an argument it is the container's first process, which keeps the
+// agent running as runit does: the agent may die as often as it likes, the
+// container does not restart. With -felix it is the agent.
+//
+//	CALICO_VERSION  v3.27.0 lists every IP set of the node, later versions their own
+//	IPSET_ROOT      where the ipset binary is taken from: / is the image, /host the node
+//	PEERS           all nodes: POD-NETWORK=ADDRESS, separated by commas
+//	NODE_ADDRESS    which of them this one is
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// restartAfter is what runit waits before it starts a dead service again.
+const restartAfter = time.Second
+
+func main() {
+	felix := flag.Bool("felix", false, "run the agent itself")
+	flag.Parse()
+	if *felix {
+		os.Exit(runFelix())
+	}
+	if err := keepRunning(); err != nil {
+		fmt.Fprintln(os.Stderr, "calico-node:", err)
+		os.Exit(1)
+	}
+}
+
+// keepRunning starts the agent again whenever it ends, until it is told to stop.
+func keepRunning() error {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	for {
+		agent := exec.Command("/proc/self/exe", "-felix")
+		agent.Stdout, agent.Stderr = os.Stdout, os.Stderr
+		agent.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if err := agent.Start(); err != nil {
+			return err
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- agent.Wait() }()
+		select {
+		case <-stop:
+			return agent.Process.Kill()
+		case <-ended:
+		}
+		select {
+		case <-stop:
+			return nil
+		case <-time.After(restartAfter):
+		}
+	}
+}

@@ -1,0 +1,110 @@
+//go:build linux
+
+// Command hostinit is process 1 of a host of the lab. It is started in fresh
+// namespaces, reads what the host is to be from its standard input, builds the
+// root filesystem, moves into it, sets up the network and keeps the services
+// running. It ends only when the lab kills it, and everything in the host ends
+// with it.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+
+	"runbook/tests/lab/hostspec"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "hostinit:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	// The lab closes the pipe when the network interface has been put in place.
+	var h hostspec.Host
+	if err := json.NewDecoder(os.Stdin).Decode(&h); err != nil {
+		return fmt.Errorf("read the host's description: %w", err)
+	}
+	if err := syscall.Sethostname([]byte(h.Name)); err != nil {
+		return fmt.Errorf("set the name %q: %w", h.Name, err)
+	}
+	if err := buildRoot(h); err != nil {
+		return err
+	}
+	if err := enterRoot(h.Root); err != nil {
+		return err
+	}
+	if err := os.Setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"); err != nil {
+		return err
+	}
+	for _, args := range h.Setup {
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%q: %w: %s", args, err, out)
+		}
+	}
+	return supervise(h.Services)
+}
+
+// buildRoot mounts the host's root and everything below it. The mounts live in
+// this mount namespace only, so they are gone when the host is.
+func buildRoot(h hostspec.Host) error {
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	layers := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", h.Lower, h.Upper, h.Work)
+	if err := syscall.Mount("overlay", h.Root, "overlay", 0, layers); err != nil {
+		return fmt.Errorf("mount the root of %s (%s): %w", h.Name, layers, err)
+	}
+	for _, m := range h.Mounts {
+		if err := mountOne(h.Root, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func mountOne(root string, m hostspec.Mount) error {
+	at := filepath.Join(root, m.At)
+	if err := os.MkdirAll(at, 0o755); err != nil {
+		return err
+	}
+	flags := uintptr(0)
+	if m.Type == "" {
+		flags = syscall.MS_BIND | syscall.MS_REC
+	}
+	if err := syscall.Mount(m.Source, at, m.Type, flags, m.Options); err != nil {
+		return fmt.Errorf("mount %s at %s: %w", m.Source, m.At, err)
+	}
+	if m.ReadOnly {
+		if err := syscall.Mount("", at, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+			return fmt.Errorf("make %s read-only: %w", m.At, err)
+		}
+	}
+	if m.Shared {
+		if err := syscall.Mount("", at, "", syscall.MS_REC|syscall.MS_SHARED, ""); err != nil {
+			return fmt.Errorf("make %s shared: %w", m.At, err)
+		}
+	}
+	return nil
+}
+
+// enterRoot makes root the only root: the machine's own filesystem is stacked
+// under it and then let go.
+func enterRoot(root string) error {
+	if err := os.Chdir(root); err != nil {
+		return err
+	}
+	if err := syscall.PivotRoot(".", "."); err != nil {
+		return fmt.Errorf("move into %s: %w", root, err)
+	}
+	if err := syscall.Unmount(".", syscall.MNT_DETACH); err != nil {
+		return fmt.Errorf("let go of the old root: %w", err)
+	}
+	return os.Chdir("/")
+}
