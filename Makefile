@@ -1,0 +1,37 @@
+# make         build ./runbook
+# make test    everything: the code, the command line, the lab with the incident
+# make demo    the incident and its end, shown on the lab
+# make lab     bring the lab up and leave it up; make lab-down takes it away
+.PHONY: build test unit lab-test vet demo lab lab-down bench
+
+GO    := go
+UNIT   = $(shell $(GO) list ./... | grep -v '^runbook/tests')
+LABCTL = $(GO) run ./tests/lab/labctl
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o runbook .
+
+test: build vet unit lab-test
+
+vet:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+
+unit:
+	$(GO) test -race -timeout 10m $(UNIT)
+
+# One package after the other: there is one lab on a machine.
+lab-test:
+	$(GO) test -p 1 -timeout 30m -v ./tests/...
+
+demo: build
+	$(GO) run ./tests/demo
+
+lab:
+	$(LABCTL) up
+
+lab-down:
+	$(LABCTL) down
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem $(UNIT)
