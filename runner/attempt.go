@@ -78,7 +78,7 @@ func (x *hostTask) known(r Result, vars map[string]any) jinja.Value {
 			vars = map[string]any{"changed": vars["changed"]}
 		}
 		delete(vars, "failed")
-		return jinja.Partial(vars, reason)
+		return partial(vars, reason)
 	}
 	return jinja.FromGo(vars)
 }
@@ -154,7 +154,7 @@ func (d done) changed(yes bool) done {
 	case d.result.Status == Changed && !yes:
 		d.result.Status = OK
 	}
-	d.value = jinja.With(d.value, "changed", jinja.FromGo(yes))
+	d.value = with(d.value, "changed", jinja.FromGo(yes))
 	return d
 }
 
@@ -170,8 +170,8 @@ func (d done) failedWhen(yes bool) done {
 			d.result.Status = Changed
 		}
 	}
-	d.value = jinja.With(d.value, "failed", jinja.FromGo(yes))
-	d.value = jinja.With(d.value, "failed_when_result", jinja.FromGo(yes))
+	d.value = with(d.value, "failed", jinja.FromGo(yes))
+	d.value = with(d.value, "failed_when_result", jinja.FromGo(yes))
 	return d
 }
 
@@ -220,7 +220,7 @@ func (x *hostTask) sum(parts []done, items []jinja.Value) done {
 		if found, ok := d.result.Vars["ansible_facts"].(map[string]any); ok {
 			maps.Copy(facts, found)
 		}
-		results[i] = jinja.With(jinja.With(d.value, name, items[i]), "ansible_loop_var", jinja.FromGo(name))
+		results[i] = with(with(d.value, name, items[i]), "ansible_loop_var", jinja.FromGo(name))
 		if rank(d.result) > rank(total) {
 			total.Status, total.Err, total.Ignored = d.result.Status, d.result.Err, d.result.Ignored
 			total.Msg = d.result.Msg

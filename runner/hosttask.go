@@ -80,7 +80,7 @@ func (x *hostTask) items(s *scope) ([]jinja.Value, error) {
 	if u, ok := v.(jinja.Unknown); ok {
 		return nil, &playbooks.UnknownError{Reason: u.Reason}
 	}
-	list, ok := jinja.Items(v)
+	list, ok := itemsOf(v)
 	if !ok {
 		return nil, fmt.Errorf("%s: loop wants a list, got %s", x.task.Loop.Pos, jinja.Text(v))
 	}
@@ -156,7 +156,7 @@ func (x *hostTask) attempts(ctx context.Context, s *scope) done {
 		}
 		final := x.play.run.Plan || d.result.Status == Unreachable || ctx.Err() != nil
 		if retries > 0 {
-			d.value = jinja.With(d.value, "attempts", jinja.FromGo(min(attempt, retries)))
+			d.value = with(d.value, "attempts", jinja.FromGo(min(attempt, retries)))
 		}
 		if enough || final {
 			return d
@@ -177,7 +177,7 @@ func (x *hostTask) exhausted(d done, retries int) done {
 		d.result.Msg = fmt.Sprintf("until did not hold after %d retries: %s", retries, d.result.Msg)
 		d.result.Err = errors.New("until did not hold")
 	}
-	d.value = jinja.With(d.value, "failed", jinja.FromGo(true))
+	d.value = with(d.value, "failed", jinja.FromGo(true))
 	return d
 }
 

@@ -108,7 +108,7 @@ func (f *runFlags) run(ctx context.Context, env *Env, path string) error {
 		Selection: runner.Selection{Tags: f.tags, Skip: f.skip},
 		Defaults:  runner.Defaults{User: f.user, Key: f.key, Become: f.become, HostKeys: hostKeys(env)},
 		Dial:      dial,
-		Cluster:   clusterOf(in.inventory, env),
+		Cluster:   clusterOf(in.inventory),
 		Emit:      show,
 	}
 	sum, err := r.Run(ctx, in.book, in.inventory, in.extra)

@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"runbook/inventory"
+	"runbook/modules"
+	"runbook/runner"
+	"runbook/runner/kube"
+	"runbook/runner/local"
+	"runbook/runner/shell"
+	"runbook/runner/ssh"
+)
+
+// dial reaches a host by the edge that its connection names.
+func dial(ctx context.Context, a runner.Address) (runner.Machine, error) {
+	switch a.Connection {
+	case "local":
+		h, err := local.Open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return localMachine{h}, nil
+	case "ssh", "smart":
+		h, err := ssh.Dial(ctx, ssh.Options{
+			Host: a.Name, Addr: a.Host, Port: a.Port, User: a.User, Keys: keys(a.Key),
+			Password: secret(a.Password), HostKeys: ssh.Policy(a.HostKeys), Args: a.Args,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return sshMachine{h}, nil
+	}
+	return nil, fmt.Errorf("ansible_connection is %q, want ssh or local", a.Connection)
+}
+
+func keys(path string) []string {
+	if path == "" {
+		return nil
+	}
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			path = filepath.Join(home, rest)
+		}
+	}
+	return []string{path}
+}
+
+// secret is a password that an edge asks for when it needs it; nil for none.
+func secret(text string) func(context.Context) (string, error) {
+	if text == "" {
+		return nil
+	}
+	return func(context.Context) (string, error) { return text, nil }
+}
+
+// sshMachine is the engine's view of a host reached over SSH.
+type sshMachine struct{ *ssh.Host }
+
+func (m sshMachine) As(ctx context.Context, b runner.Become) (runner.Machine, error) {
+	h, err := m.Host.As(ctx, become(b))
+	if err != nil {
+		return nil, err
+	}
+	return sshMachine{h}, nil
+}
+
+// localMachine is the engine's view of this machine.
+type localMachine struct{ *local.Host }
+
+func (m localMachine) As(ctx context.Context, b runner.Become) (runner.Machine, error) {
+	h, err := m.Host.As(ctx, become(b))
+	if err != nil {
+		return nil, err
+	}
+	return localMachine{h}, nil
+}
+
+func become(b runner.Become) shell.Become {
+	return shell.Become{User: b.User, Method: b.Method, Flags: strings.Fields(b.Flags), Password: secret(b.Password)}
+}
+
+// controlPlane are the groups whose hosts hold a kubeconfig, by the names that
+// inventories give them.
+var controlPlane = []string{"control_plane", "kube_control_plane", "kube-master", "masters", "master", "controlplane"}
+
+const adminConf = "/etc/kubernetes/admin.conf"
+
+// clusterOf opens the cluster that kubectl would, or, where there is no
+// kubeconfig here, the one whose control-plane hosts are in the inventory,
+// through the first of them that can be reached.
+func clusterOf(inv *inventory.Inventory) func(context.Context, runner.Reach) (runner.Cluster, error) {
+	return func(ctx context.Context, reach runner.Reach) (runner.Cluster, error) {
+		if _, found := kube.Find(); found {
+			return open(ctx, kube.Options{})
+		}
+		var errs []string
+		for _, host := range controlPlaneHosts(inv) {
+			machine, file, err := readConf(ctx, reach, host)
+			if err != nil {
+				errs = append(errs, err.Error())
+				continue
+			}
+			return open(ctx, kube.Options{Config: file.Data, Origin: adminConf + " of " + host, Dial: machine.DialContext})
+		}
+		if errs == nil {
+			return nil, modules.ErrNoCluster
+		}
+		return nil, fmt.Errorf("%w: %s", modules.ErrNoCluster, strings.Join(errs, "; "))
+	}
+}
+
+func open(ctx context.Context, o kube.Options) (runner.Cluster, error) {
+	c, err := kube.Open(ctx, o)
+	if err != nil {
+		return nil, err // not c: a nil client in the interface would not be nil
+	}
+	return c, nil
+}
+
+func readConf(ctx context.Context, reach runner.Reach, host string) (runner.Machine, modules.File, error) {
+	machine, err := reach(ctx, host)
+	if err != nil {
+		return nil, modules.File{}, fmt.Errorf("%s: %w", host, err)
+	}
+	file, err := machine.ReadFile(ctx, adminConf)
+	if err == nil && !file.Exists {
+		err = fmt.Errorf("there is no %s", adminConf)
+	}
+	if err != nil {
+		return nil, modules.File{}, fmt.Errorf("%s: %w", host, err)
+	}
+	return machine, file, nil
+}
+
+func controlPlaneHosts(inv *inventory.Inventory) []string {
+	groups := inv.Groups()
+	for _, name := range controlPlane {
+		if len(groups[name]) > 0 {
+			return groups[name]
+		}
+	}
+	return nil
+}
