@@ -1,0 +1,77 @@
+// Package local reaches the machine that runbook itself runs on.
+package local
+
+import (
+	"context"
+	"net"
+
+	"runbook/modules"
+	"runbook/runner/shell"
+)
+
+// Host is this machine as one user. It is safe for concurrent use.
+type Host struct {
+	as     shell.Become
+	shells *shell.Set
+}
+
+// Open reaches this machine as the user who runs runbook. No process is started
+// before the first command.
+func Open(ctx context.Context) (*Host, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return &Host{shells: shell.NewSet(start)}, nil
+}
+
+// As is this machine as another user. The two share their shells, and a Close of
+// either is a Close of both.
+func (h *Host) As(_ context.Context, as shell.Become) (*Host, error) {
+	return &Host{as: as, shells: h.shells}, nil
+}
+
+// Query runs a read-only command. It is ended when runbook dies.
+func (h *Host) Query(ctx context.Context, cmd modules.Run) (out modules.Output, err error) {
+	err = h.shells.With(ctx, h.as, func(s *shell.Shell) error {
+		out, err = s.Query(ctx, cmd)
+		return err
+	})
+	return out, err
+}
+
+// Run runs a command. A non-zero exit code is no error.
+func (h *Host) Run(ctx context.Context, cmd modules.Run) (out modules.Output, err error) {
+	err = h.shells.With(ctx, h.as, func(s *shell.Shell) error {
+		out, err = s.Run(ctx, cmd)
+		return err
+	})
+	return out, err
+}
+
+// ReadFile reads a file with its mode and owner. A missing file is an answer.
+func (h *Host) ReadFile(ctx context.Context, path string) (file modules.File, err error) {
+	err = h.shells.With(ctx, h.as, func(s *shell.Shell) error {
+		file, err = s.ReadFile(ctx, path)
+		return err
+	})
+	return file, err
+}
+
+// Write puts a whole file in place, atomically.
+func (h *Host) Write(ctx context.Context, w modules.Write) error {
+	return h.shells.With(ctx, h.as, func(s *shell.Shell) error { return s.Write(ctx, w) })
+}
+
+// Remove deletes a path. One that is not there is as asked.
+func (h *Host) Remove(ctx context.Context, r modules.Remove) error {
+	return h.shells.With(ctx, h.as, func(s *shell.Shell) error { return s.Remove(ctx, r) })
+}
+
+// DialContext connects from this machine.
+func (h *Host) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, network, addr)
+}
+
+// Close ends every command that still runs and the shells, of every user.
+func (h *Host) Close() error { return h.shells.Close() }
