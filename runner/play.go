@@ -105,7 +105,7 @@ func (p *play) limit() (map[string]bool, error) {
 	if p.run.Limit == "" {
 		return nil, nil
 	}
-	found, err := p.run.inventory.Select(p.run.Limit)
+	found, err := p.run.inventory.Limit(p.run.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("--limit: %w", err)
 	}

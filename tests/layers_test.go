@@ -15,7 +15,7 @@ import (
 // must be written here, and must point down.
 var layers = map[string][]string{
 	"runbook":                 {"runner/cli"},
-	"runbook/runner/cli":      {"runner", "runner/render", "runner/ssh", "runner/local", "runner/kube", "runner/shell", "playbooks", "inventory", "modules", "runner/source", "examples"},
+	"runbook/runner/cli":      {"runner", "runner/render", "runner/ssh", "runner/local", "runner/kube", "runner/shell", "playbooks", "playbooks/vars", "inventory", "modules", "runner/source", "examples"},
 	"runbook/runner/render":   {"runner", "modules", "runner/source"},
 	"runbook/runner/ssh":      {"runner/shell", "modules"},
 	"runbook/runner/local":    {"runner/shell", "modules"},
@@ -23,7 +23,8 @@ var layers = map[string][]string{
 	"runbook/runner/shell":    {"modules"},
 	"runbook/runner":          {"playbooks", "playbooks/jinja", "inventory", "modules", "runner/source"},
 	"runbook/playbooks":       {"playbooks/jinja", "modules", "runner/source"},
-	"runbook/inventory":       {"playbooks/jinja", "runner/source"},
+	"runbook/inventory":       {"playbooks/vars", "playbooks/jinja", "runner/source"},
+	"runbook/playbooks/vars":  {"playbooks/jinja", "runner/source"},
 	"runbook/playbooks/jinja": {"runner/source"},
 	"runbook/modules":         {},
 	"runbook/runner/source":   {},

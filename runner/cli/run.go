@@ -11,6 +11,7 @@ import (
 
 	"runbook/inventory"
 	"runbook/playbooks"
+	"runbook/playbooks/vars"
 	"runbook/runner"
 	"runbook/runner/render"
 	"runbook/runner/source"
@@ -95,7 +96,7 @@ func (f *runFlags) run(ctx context.Context, env *Env, path string) error {
 	if f.output != "text" && f.output != "json" {
 		return fmt.Errorf("--output is %q, want text or json", f.output)
 	}
-	in, err := load(path, f.inventories, f.extra)
+	in, err := load(ctx, path, f.inventories, f.extra)
 	if err != nil {
 		return err
 	}
@@ -174,10 +175,11 @@ func hostKeys(env *Env) string {
 type input struct {
 	book      *playbooks.Playbook
 	inventory *inventory.Inventory
-	extra     playbooks.Layer
+	extra     vars.Layer
 }
 
-func load(path string, inventories, extra []string) (*input, error) {
+// load reads everything and reports all mistakes together.
+func load(ctx context.Context, path string, inventories, extra []string) (*input, error) {
 	if len(inventories) == 0 {
 		found, err := nearby(path)
 		if err != nil {
@@ -186,13 +188,16 @@ func load(path string, inventories, extra []string) (*input, error) {
 		inventories = []string{found}
 	}
 	var in input
-	var all, errs source.Errors
-	in.book, errs = playbooks.Load(path)
+	book, all := playbooks.Load(path)
+	inv, errs := inventory.Load(ctx, inventories)
 	all = append(all, errs...)
-	in.inventory, errs = inventory.Load(inventories)
+	if book != nil && inv != nil {
+		inv, errs = inv.Beside(book.Dir)
+		all = append(all, errs...)
+	}
+	in.extra, errs = vars.Extra(extra)
 	all = append(all, errs...)
-	in.extra, errs = playbooks.ParseExtraVars(extra)
-	all = append(all, errs...)
+	in.book, in.inventory = book, inv
 	if err := all.Err(); err != nil {
 		return nil, err
 	}

@@ -16,14 +16,14 @@ func newValidate(env *Env) *cobra.Command {
 		Use:   "validate PLAYBOOK...",
 		Short: "Report every mistake in playbooks and inventories; contact no host",
 		Args:  cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			var all source.Errors
 			for _, path := range args {
 				_, errs := playbooks.Load(path)
 				all = append(all, errs...)
 			}
 			if len(inventories) > 0 {
-				_, errs := inventory.Load(inventories)
+				_, errs := inventory.Load(cmd.Context(), inventories)
 				all = append(all, errs...)
 			}
 			if err := all.Err(); err != nil {
