@@ -1,0 +1,123 @@
+//go:build linux
+
+package lab
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"runbook/tests/lab/pki"
+)
+
+const (
+	apiPort = "16443"
+	// apiWithin is how long the API server may take: it needs three seconds.
+	apiWithin = time.Minute
+)
+
+// siteNames are the names of the two sites, one per ingress host.
+var siteNames = []string{"keybuzz.lab", "api.keybuzz.lab"}
+
+// makePKI makes the lab's authority and everything it signs.
+func (l *Lab) makePKI() error {
+	ca, err := pki.NewCA("runbook lab")
+	if err != nil {
+		return err
+	}
+	l.ca = ca
+	if err := os.WriteFile(l.CA(), ca.CertPEM, 0o644); err != nil {
+		return err
+	}
+	site := pki.Subject{Name: siteNames[0], Hosts: append([]string(nil), siteNames...)}
+	for _, h := range l.net.withRole(Ingress) {
+		site.Hosts = append(site.Hosts, h.Address)
+	}
+	subjects := map[string]pki.Subject{
+		"apiserver":       {Name: "kube-apiserver", Hosts: []string{l.net.gateway, apiServiceIP, "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}},
+		"service-account": {Name: "service-account"},
+		"admin":           {Name: "kubernetes-admin", Groups: []string{"system:masters"}},
+		"site":            site,
+	}
+	for name, s := range subjects {
+		pair, err := ca.Issue(s)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(l.path("pki", name+".crt"), pair.CertPEM, 0o644); err != nil {
+			return err
+		}
+		if err := os.WriteFile(l.path("pki", name+".key"), pair.KeyPEM, 0o600); err != nil {
+			return err
+		}
+		if name == "admin" {
+			if err := os.WriteFile(l.Kubeconfig(), l.kubeconfig(pair), 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (l *Lab) kubeconfig(admin pki.Pair) []byte {
+	b64 := base64.StdEncoding.EncodeToString
+	return fmt.Appendf(nil, `apiVersion: v1
+kind: Config
+clusters:
+- name: lab
+  cluster: {server: "https://%s:%s", certificate-authority-data: %s}
+users:
+- name: kubernetes-admin
+  user: {client-certificate-data: %s, client-key-data: %s}
+contexts:
+- name: lab
+  context: {cluster: lab, user: kubernetes-admin}
+current-context: lab
+`, l.net.gateway, apiPort, b64(l.ca.CertPEM), b64(admin.CertPEM), b64(admin.KeyPEM))
+}
+
+// controlPlaneUp starts etcd and the control plane on this machine, on the
+// bridge's address only, and returns when the API server is ready.
+func (l *Lab) controlPlaneUp(ctx context.Context) error {
+	ip := l.net.gateway
+	etcdURL := fmt.Sprintf("http://%s:12379", ip)
+	crt, key := func(n string) string { return l.path("pki", n+".crt") }, func(n string) string { return l.path("pki", n+".key") }
+	kube := func(name string, args ...string) (string, *exec.Cmd) {
+		return name, exec.Command(filepath.Join(l.Parts.Kube, name), args...)
+	}
+	if err := l.daemon("etcd", exec.Command("etcd", "--data-dir="+l.path("etcd"), "--logger=zap",
+		"--listen-client-urls="+etcdURL, "--advertise-client-urls="+etcdURL,
+		"--listen-peer-urls="+fmt.Sprintf("http://%s:12380", ip))); err != nil {
+		return err
+	}
+	if err := l.daemon(kube("kube-apiserver", "--etcd-servers="+etcdURL,
+		"--bind-address="+ip, "--advertise-address="+ip, "--secure-port="+apiPort,
+		"--tls-cert-file="+crt("apiserver"), "--tls-private-key-file="+key("apiserver"), "--client-ca-file="+l.CA(),
+		"--service-account-key-file="+crt("service-account"), "--service-account-signing-key-file="+key("service-account"),
+		"--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range="+serviceNetwork,
+		"--authorization-mode=RBAC", "--allow-privileged=true", "--kubelet-preferred-address-types=InternalIP")); err != nil {
+		return err
+	}
+	if err := poll(ctx, apiWithin, func(ctx context.Context) error {
+		_, err := l.kubectl(ctx, "get", "--raw", "/readyz")
+		return err
+	}); err != nil {
+		return fmt.Errorf("the API server does not get ready: %w (see %s)", err, l.path("logs", "kube-apiserver.log"))
+	}
+	if err := l.daemon(kube("kube-controller-manager", "--kubeconfig="+l.Kubeconfig(), "--bind-address="+ip, "--leader-elect=false",
+		"--service-account-private-key-file="+key("service-account"), "--root-ca-file="+l.CA(), "--use-service-account-credentials=true",
+		// A pod that is not there any more must not hold up the lab.
+		"--node-monitor-grace-period=20s")); err != nil {
+		return err
+	}
+	return l.daemon(kube("kube-scheduler", "--kubeconfig="+l.Kubeconfig(), "--bind-address="+ip, "--leader-elect=false"))
+}
+
+func (l *Lab) daemon(name string, cmd *exec.Cmd) error {
+	_, err := l.start(name, cmd)
+	return err
+}

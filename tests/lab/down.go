@@ -1,0 +1,156 @@
+//go:build linux
+
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"runbook/tests/lab/proc"
+)
+
+// stopGrace is what a daemon of the control plane gets to end by itself. Hosts
+// get none: the power is cut.
+const stopGrace = 3 * time.Second
+
+// tunables are the kernel's switches that kubelet turns, though they belong to
+// the whole machine. They are put back when the lab goes down.
+var tunables = []string{"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes"}
+
+// Down takes the lab down: no process, namespace, mount, interface or control
+// group of it is left. Down of a lab that is not up does nothing.
+func Down(ctx context.Context, cfg Config) error {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return err
+	}
+	if os.Geteuid() != 0 {
+		return ErrNotRoot
+	}
+	if err := os.MkdirAll(filepath.Dir(cfg.State), 0o755); err != nil {
+		return err
+	}
+	unlock, err := lockState(cfg.State)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return (&Lab{cfg: cfg}).down(ctx)
+}
+
+// Down takes the lab down.
+func (l *Lab) Down(ctx context.Context) error { return Down(ctx, l.cfg) }
+
+func (l *Lab) down(ctx context.Context) error {
+	if err := checkOurs(l.cfg.State); err != nil {
+		return err
+	}
+	records, err := proc.Load(l.path("procs"))
+	if err != nil {
+		return err
+	}
+	err = inParallel(records, func(r proc.Record) error {
+		grace := stopGrace
+		if strings.HasPrefix(r.Name, "node") {
+			grace = 0
+		}
+		return r.Stop(ctx, grace)
+	})
+	if err != nil {
+		return err // what follows would pull the ground from under them
+	}
+	return errors.Join(removeLinks(ctx), removeCgroups(), l.restoreTunables(), os.RemoveAll(l.cfg.State))
+}
+
+// checkOurs refuses a folder that holds something else than a lab: it would be
+// removed with all that is in it.
+func checkOurs(state string) error {
+	entries, err := os.ReadDir(state)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(state, "procs")); err != nil {
+		return fmt.Errorf("%s is not empty and holds no lab: point RUNBOOK_LAB_STATE to a folder that may be removed", state)
+	}
+	return nil
+}
+
+// removeLinks removes the bridge and the cables. A cable goes with its host, but
+// the kernel takes its time for that.
+func removeLinks(ctx context.Context) error {
+	names := []string{bridge}
+	for i := range layout {
+		names = append(names, fmt.Sprintf("lab%d", i+1))
+	}
+	for _, name := range names {
+		if _, err := os.Stat("/sys/class/net/" + name); err != nil {
+			continue
+		}
+		out, err := exec.CommandContext(ctx, "ip", "link", "delete", name).CombinedOutput()
+		if err != nil && !strings.Contains(string(out), "Cannot find device") {
+			return fmt.Errorf("remove the interface %s: %w: %s", name, err, out)
+		}
+	}
+	return nil
+}
+
+// keepTunables writes down what the switches were before the lab.
+func (l *Lab) keepTunables() error {
+	was := map[string]string{}
+	for _, name := range tunables {
+		value, err := os.ReadFile(filepath.Join("/proc/sys", name))
+		if err != nil {
+			return err
+		}
+		was[name] = string(value)
+	}
+	data, err := json.Marshal(was)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(l.path("tunables.json"), data, 0o600)
+}
+
+func (l *Lab) restoreTunables() error {
+	data, err := os.ReadFile(l.path("tunables.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var was map[string]string
+	if err := json.Unmarshal(data, &was); err != nil {
+		return nil // cut short by a crash, before anything was changed
+	}
+	for _, name := range tunables {
+		if value, ok := was[name]; ok {
+			if err := os.WriteFile(filepath.Join("/proc/sys", name), []byte(value), 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// keepLogs saves the daemons' logs of a lab that did not come up, where the next
+// attempt does not clear them away.
+func (l *Lab) keepLogs() {
+	kept := filepath.Join(l.cfg.Cache, "failed-logs")
+	_ = os.RemoveAll(kept)
+	if err := os.CopyFS(kept, os.DirFS(l.path("logs"))); err != nil {
+		return
+	}
+	fmt.Fprintf(l.cfg.Log, "the logs are kept in %s\n", kept)
+}

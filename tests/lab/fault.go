@@ -1,0 +1,120 @@
+//go:build linux
+
+package lab
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const (
+	// foreignSet is the set that the fault is about. Its name is of the kind that a
+	// network policy controller gives: it is not Calico's own.
+	foreignSet    = "KUBE-DST-3YNVZWWGX3UQQ4VQ"
+	foreignMember = "10.244.4.2"
+
+	aptPort = "8099"
+	// aptWithin is how long the package server may take to read its packages.
+	aptWithin = 10 * time.Second
+	// containerdWithin is how long a host's containerd may take to answer.
+	containerdWithin = 30 * time.Second
+)
+
+// IncidentMessage is what ipset says on a host while fault C lasts.
+const IncidentMessage = "ipset v7.10: Kernel and userspace incompatible: settype hash:ip with revision 6 not supported by userspace."
+
+// serveApt offers the mended packages on the bridge, so that an upgrade is real
+// and needs no way out.
+func (l *Lab) serveApt() error {
+	addr := l.net.gateway + ":" + aptPort
+	if err := l.daemon("aptserve", exec.Command(filepath.Join(l.Parts.Programs, "aptserve"), addr, l.Parts.NewDebs)); err != nil {
+		return err
+	}
+	return waitForPort(context.Background(), addr, aptWithin)
+}
+
+func (l *Lab) aptSource() string {
+	return fmt.Sprintf("deb [trusted=yes] http://%s:%s ./\n", l.net.gateway, aptPort)
+}
+
+// injectFault brings one host into the state that the fault wants, from
+// whatever state it is in.
+func (l *Lab) injectFault(ctx context.Context, h Host) error {
+	if err := l.foreignSet(ctx, h, l.Fault != None); err != nil {
+		return err
+	}
+	debs := l.Parts.NewDebs
+	if l.Fault == ClassC {
+		debs = l.Parts.OldDebs
+	}
+	return l.installIpset(ctx, h, debs)
+}
+
+// foreignSet makes the set, or takes it away, with the ipset of the Debian tree,
+// which is 7.17 whatever the host has.
+func (l *Lab) foreignSet(ctx context.Context, h Host, want bool) error {
+	script := fmt.Sprintf("create -exist %[1]s hash:ip\nadd -exist %[1]s %[2]s\n", foreignSet, foreignMember)
+	if !want {
+		script = "destroy " + foreignSet + "\n"
+		names, err := l.in(ctx, h, "ipset list -name")
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(names, foreignSet+"\n") {
+			return nil
+		}
+	}
+	r, err := l.record(h.Name)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "nsenter", "--target", fmt.Sprint(r.PID), "--net", "chroot", l.Parts.Base, "ipset", "restore")
+	cmd.Stdin = strings.NewReader(script)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: the set %s: %w: %s", h.Name, foreignSet, err, out)
+	}
+	return nil
+}
+
+// installIpset makes a folder's packages the ones that the host has, by dpkg,
+// and lets apt forget what it knew.
+func (l *Lab) installIpset(ctx context.Context, h Host, debs string) error {
+	paths, err := filepath.Glob(filepath.Join(debs, "*.deb"))
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, p := range paths {
+		data, err := os.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		name := filepath.Base(p)
+		if err := l.WriteFile(h, "/var/tmp/"+name, data, 0o644); err != nil {
+			return err
+		}
+		names = append(names, "/var/tmp/"+name)
+	}
+	list := strings.Join(names, " ")
+	_, err = l.in(ctx, h, "dpkg --force-unsafe-io --install --skip-same-version "+list+"; rm -rf "+list+" /var/lib/apt/lists/*")
+	return err
+}
+
+// WriteFile writes a file of a running host, outside runbook.
+func (l *Lab) WriteFile(h Host, path string, data []byte, mode fs.FileMode) error {
+	r, err := l.record(h.Name)
+	if err != nil {
+		return err
+	}
+	at := filepath.Join("/proc", fmt.Sprint(r.PID), "root", path)
+	if err := os.WriteFile(at, data, mode); err != nil {
+		return fmt.Errorf("%s: %w", h.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,268 @@
+//go:build linux
+
+package lab
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"runbook/tests/lab/hostspec"
+	"runbook/tests/lab/proc"
+)
+
+// sshWithin is how long a host may take to answer on port 22: it needs a second.
+const sshWithin = 20 * time.Second
+
+// bridgeUp makes the switch that all hosts are on, with this machine as the
+// gateway. Nothing is forwarded from it: the hosts see each other and this
+// machine, and no other network sees the hosts.
+func (l *Lab) bridgeUp(ctx context.Context) error {
+	script := fmt.Sprintf("link add %[1]s type bridge\naddr add %[2]s/%[3]d dev %[1]s\nlink set %[1]s up\n", bridge, l.net.gateway, l.net.subnet.Bits())
+	if err := ipBatch(ctx, script); err != nil {
+		return err
+	}
+	return os.WriteFile("/proc/sys/net/ipv4/conf/"+bridge+"/forwarding", []byte("0"), 0o644)
+}
+
+func ipBatch(ctx context.Context, script string) error {
+	cmd := exec.CommandContext(ctx, "ip", "-batch", "-")
+	cmd.Stdin = strings.NewReader(script)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("ip -batch: %w: %s", err, out)
+	}
+	return nil
+}
+
+// bootHost starts one host and returns when its sshd answers.
+func (l *Lab) bootHost(ctx context.Context, h Host) error {
+	if err := l.furnish(h); err != nil {
+		return fmt.Errorf("%s: %w", h.Name, err)
+	}
+	if err := l.startInit(ctx, h); err != nil {
+		return fmt.Errorf("%s: %w", h.Name, err)
+	}
+	if err := waitForPort(ctx, net.JoinHostPort(h.Address, "22"), sshWithin); err != nil {
+		return fmt.Errorf("%s: sshd does not answer: %w (see %s)", h.Name, err, l.path("logs", h.Name+".log"))
+	}
+	return nil
+}
+
+// startInit starts the host's first process in namespaces of its own, puts the
+// cable into them, and only then tells it what to be.
+func (l *Lab) startInit(ctx context.Context, h Host) error {
+	spec, err := l.spec(h)
+	if err != nil {
+		return err
+	}
+	description, err := json.Marshal(spec)
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(filepath.Join(l.Parts.Programs, "hostinit"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC,
+	}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	defer stdin.Close()
+	r, err := l.start(h.Name, cmd)
+	if err != nil {
+		return err
+	}
+	cable := fmt.Sprintf("link add %[1]s type veth peer name eth0 netns %[2]d\nlink set %[1]s master %[3]s up\n", h.link, r.PID, bridge)
+	if err := ipBatch(ctx, cable); err != nil {
+		return err
+	}
+	_, err = stdin.Write(description)
+	return err
+}
+
+// furnish writes what makes a host this host into its layer of the filesystem,
+// before anything runs there.
+func (l *Lab) furnish(h Host) error {
+	hostKey, err := l.hostKey(h)
+	if err != nil {
+		return err
+	}
+	clientKey, err := os.ReadFile(l.path("id.pub"))
+	if err != nil {
+		return err
+	}
+	return l.writeFiles(h, append(l.nodeFiles(h), []file{
+		{"etc/hostname", 0o644, []byte(h.Name + "\n")},
+		{"etc/hosts", 0o644, []byte(l.hostsFile())},
+		{"etc/resolv.conf", 0o644, []byte("# the lab has no way out, so no name server\n")},
+		{"etc/ssh/ssh_host_ed25519_key", 0o600, hostKey},
+		{"root/.ssh/authorized_keys", 0o600, clientKey},
+		{"home/ops/.ssh/authorized_keys", 0o644, clientKey},
+		{"etc/apt/sources.list", 0o644, []byte(l.aptSource())},
+	}...))
+}
+
+// hostKey makes the host's key and remembers it for known_hosts.
+func (l *Lab) hostKey(h Host) ([]byte, error) {
+	private, public, err := newKey(h.Name)
+	if err != nil {
+		return nil, err
+	}
+	return private, os.WriteFile(l.path("hosts", h.Name, "host_key.pub"), public, 0o644)
+}
+
+// newKey makes an ed25519 key in OpenSSH's formats.
+func newKey(comment string) (private, public []byte, err error) {
+	pub, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	block, err := ssh.MarshalPrivateKey(key, comment)
+	if err != nil {
+		return nil, nil, err
+	}
+	sshPub, err := ssh.NewPublicKey(pub)
+	if err != nil {
+		return nil, nil, err
+	}
+	return pem.EncodeToMemory(block), ssh.MarshalAuthorizedKey(sshPub), nil
+}
+
+// file is a file of a host.
+type file struct {
+	path string // without a leading slash
+	mode os.FileMode
+	data []byte
+}
+
+// writeFiles writes into the host's layer of the filesystem, before it runs.
+func (l *Lab) writeFiles(h Host, files []file) error {
+	for _, f := range files {
+		path := l.path("hosts", h.Name, "upper", f.path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, f.data, f.mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Lab) hostsFile() string {
+	var b strings.Builder
+	b.WriteString("127.0.0.1 localhost\n")
+	for _, h := range l.net.hosts {
+		fmt.Fprintf(&b, "%s %s\n", h.Address, h.Name)
+	}
+	for i, name := range siteNames {
+		fmt.Fprintf(&b, "%s %s\n", l.net.withRole(Ingress)[i].Address, name)
+	}
+	return b.String()
+}
+
+// spec is what the host's first process is told.
+func (l *Lab) spec(h Host) (hostspec.Host, error) {
+	dir := func(name string) string { return l.path("hosts", h.Name, name) }
+	for _, name := range []string{"root", "upper", "work", "containerd", "kubelet"} {
+		if err := os.MkdirAll(dir(name), 0o755); err != nil {
+			return hostspec.Host{}, err
+		}
+	}
+	cgroups, err := cgroupMounts()
+	if err != nil {
+		return hostspec.Host{}, err
+	}
+	mounts := append([]hostspec.Mount{
+		{Source: "proc", At: "/proc", Type: "proc"},
+		{Source: "/dev", At: "/dev"},
+		{Source: "sysfs", At: "/sys", Type: "sysfs"},
+		{Source: "tmpfs", At: "/run", Type: "tmpfs", Options: "mode=755"},
+		{Source: dir("containerd"), At: "/var/lib/containerd"},
+		{Source: dir("kubelet"), At: "/var/lib/kubelet", Shared: true},
+		{Source: l.Parts.Kube, At: "/opt/lab", ReadOnly: true},
+	}, cgroups...)
+	return hostspec.Host{
+		Name: h.Name, Root: dir("root"), Lower: l.Parts.Base, Upper: dir("upper"), Work: dir("work"),
+		Mounts: mounts, Setup: l.setup(h), Services: l.services(h),
+	}, nil
+}
+
+// setup gives the host its address. Pods reach what is outside the cluster under
+// the host's address, as Calico's natOutgoing has it.
+func (l *Lab) setup(h Host) [][]string {
+	return [][]string{
+		{"mkdir", "-p", "/run/sshd", "/run/lab"},
+		{"chown", "-R", "ops:ops", "/home/ops"},
+		{"ip", "link", "set", "lo", "up"},
+		{"ip", "addr", "add", fmt.Sprintf("%s/%d", h.Address, l.net.subnet.Bits()), "dev", "eth0"},
+		{"ip", "link", "set", "eth0", "up"},
+		{"ip", "route", "add", "default", "via", l.net.gateway},
+		{"sysctl", "-qw", "net.ipv4.ip_forward=1"},
+		{"iptables", "-t", "nat", "-A", "POSTROUTING", "-s", podNetwork, "!", "-d", podNetwork, "-j", "MASQUERADE"},
+	}
+}
+
+// enter is a command inside a running host.
+func (l *Lab) enter(ctx context.Context, h Host, args ...string) (*exec.Cmd, error) {
+	r, err := l.record(h.Name)
+	if err != nil {
+		return nil, err
+	}
+	in := []string{"--target", fmt.Sprint(r.PID), "--mount", "--uts", "--ipc", "--net", "--pid", "--"}
+	cmd := exec.CommandContext(ctx, "nsenter", append(in, args...)...)
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "DEBIAN_FRONTEND=noninteractive"}
+	cmd.WaitDelay = time.Second
+	return cmd, nil
+}
+
+// in runs a shell script inside a host and returns what it printed.
+func (l *Lab) in(ctx context.Context, h Host, script string) (string, error) {
+	cmd, err := l.enter(ctx, h, "sh", "-ec", script)
+	if err != nil {
+		return "", err
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return string(out), fmt.Errorf("%s: %q: %w: %s", h.Name, script, err, strings.TrimSpace(string(out)))
+	}
+	return string(out), nil
+}
+
+// record is the process that a host or a daemon of the lab is.
+func (l *Lab) record(name string) (proc.Record, error) {
+	all, err := proc.Load(l.path("procs"))
+	if err != nil {
+		return proc.Record{}, err
+	}
+	for _, r := range all {
+		if r.Name == name && r.Alive() {
+			return r, nil
+		}
+	}
+	return proc.Record{}, fmt.Errorf("%s is not running: bring the lab up with `labctl up`", name)
+}
+
+// waitForPort returns when something accepts connections at addr.
+func waitForPort(ctx context.Context, addr string, limit time.Duration) error {
+	return poll(ctx, limit, func(ctx context.Context) error {
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, "tcp", addr)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	})
+}

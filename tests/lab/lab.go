@@ -1,0 +1,216 @@
+//go:build linux
+
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"runbook/tests/lab/parts"
+	"runbook/tests/lab/pki"
+	"runbook/tests/lab/proc"
+)
+
+// downWithin bounds clearing up after a lab that did not come up.
+const downWithin = time.Minute
+
+// Lab is a running lab. It lives on when the program that brought it up ends;
+// Open finds it again.
+type Lab struct {
+	Fault   Fault
+	Parts   parts.Parts
+	Timings []Timing // how long each part of Up took
+
+	cfg Config
+	net network
+	ca  pki.Pair   // while the lab comes up
+	mu  sync.Mutex // guards Timings
+}
+
+// saved is what Open needs to know of a running lab.
+type saved struct {
+	Fault   Fault
+	Subnet  string
+	Cache   string
+	Parts   parts.Parts
+	Timings []Timing
+}
+
+// Up brings a lab up and returns when the cluster has settled: every host
+// answers, every node is Ready, and the pods that the fault does not touch run.
+// What an earlier lab left is cleared first. It takes about five minutes more
+// when the cache is empty.
+func Up(ctx context.Context, cfg Config) (*Lab, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	net, err := plan(cfg.Subnet)
+	if err != nil {
+		return nil, err
+	}
+	if err := preflight(ctx, cfg, net); err != nil {
+		return nil, fmt.Errorf("the lab cannot start: %w", err)
+	}
+	unlock, err := lockState(cfg.State)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	l := &Lab{Fault: cfg.Fault, cfg: cfg, net: net}
+	if err := l.down(ctx); err != nil {
+		return nil, fmt.Errorf("clear the earlier lab: %w", err)
+	}
+	if err := l.up(ctx); err != nil {
+		clear, cancel := context.WithTimeout(context.WithoutCancel(ctx), downWithin)
+		defer cancel()
+		l.keepLogs()
+		if downErr := l.down(clear); downErr != nil {
+			err = fmt.Errorf("%w (and clearing up: %w)", err, downErr)
+		}
+		return nil, err
+	}
+	return l, l.save()
+}
+
+// Open finds the lab that is up.
+func Open(cfg Config) (*Lab, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(filepath.Join(cfg.State, "lab.json"))
+	if err != nil {
+		return nil, fmt.Errorf("no lab is up: %w", err)
+	}
+	var s saved
+	if err := json.Unmarshal(data, &s); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(cfg.State, "lab.json"), err)
+	}
+	net, err := plan(s.Subnet)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Subnet, cfg.Cache, cfg.Fault = s.Subnet, s.Cache, s.Fault
+	return &Lab{Fault: s.Fault, Parts: s.Parts, Timings: s.Timings, cfg: cfg, net: net}, nil
+}
+
+func (l *Lab) save() error {
+	data, err := json.MarshalIndent(saved{l.Fault, l.cfg.Subnet, l.cfg.Cache, l.Parts, l.Timings}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(l.path("lab.json"), data, 0o600)
+}
+
+// up does the work of Up. The control plane and the hosts come up side by side;
+// kubelets start when both are there.
+func (l *Lab) up(ctx context.Context) error {
+	p, err := timed(l, "parts", func() (parts.Parts, error) { return parts.Cache{Dir: l.cfg.Cache, Log: l.cfg.Log}.Make(ctx) })
+	if err != nil {
+		return err
+	}
+	l.Parts = p
+	began := time.Now()
+	if err := l.prepare(ctx); err != nil {
+		return err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return l.step("control plane", func() error { return l.controlPlaneUp(gctx) }) })
+	g.Go(func() error {
+		if err := l.step("hosts", func() error { return l.eachHost(gctx, l.bootHost) }); err != nil {
+			return err
+		}
+		if err := l.step("fault", func() error { return l.eachHost(gctx, l.injectFault) }); err != nil {
+			return err
+		}
+		return l.step("images", func() error { return l.eachHost(gctx, l.importImages) })
+	})
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := l.step("cluster", func() error { return l.clusterUp(ctx) }); err != nil {
+		return err
+	}
+	l.note("all", time.Since(began))
+	return nil
+}
+
+// prepare writes the lab's own files and brings up what hosts and control plane
+// stand on.
+func (l *Lab) prepare(ctx context.Context) error {
+	for _, dir := range []string{"procs", "logs", "pki"} {
+		if err := os.MkdirAll(l.path(dir), 0o755); err != nil {
+			return err
+		}
+	}
+	for _, h := range l.net.hosts {
+		if err := os.MkdirAll(l.path("hosts", h.Name), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := l.keepTunables(); err != nil {
+		return err
+	}
+	private, public, err := newKey("lab")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(l.path("id"), private, 0o600); err != nil {
+		return err
+	}
+	if err := os.WriteFile(l.path("id.pub"), public, 0o644); err != nil {
+		return err
+	}
+	if err := l.makePKI(); err != nil {
+		return err
+	}
+	if err := l.bridgeUp(ctx); err != nil {
+		return err
+	}
+	return l.serveApt()
+}
+
+// eachHost does one thing on all hosts side by side, and reports all that went
+// wrong.
+func (l *Lab) eachHost(ctx context.Context, do func(context.Context, Host) error) error {
+	return inParallel(l.net.hosts, func(h Host) error { return do(ctx, h) })
+}
+
+// start runs a daemon of the lab on this machine, with a log of its own.
+func (l *Lab) start(name string, cmd *exec.Cmd) (proc.Record, error) {
+	log, err := os.OpenFile(l.path("logs", name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return proc.Record{}, err
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
+	return proc.Start(l.path("procs"), name, cmd)
+}
+
+// path is a path in the lab's state.
+func (l *Lab) path(elem ...string) string {
+	return filepath.Join(append([]string{l.cfg.State}, elem...)...)
+}
+
+// lockState lets one program at a time bring labs up and down.
+func lockState(dir string) (unlock func(), err error) {
+	f, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("another program is bringing a lab up or down (it holds %s.lock): wait for it", dir)
+	}
+	return func() { _ = f.Close() }, nil
+}

@@ -1,0 +1,130 @@
+//go:build linux
+
+// Command labctl brings the lab up and down, and looks at it.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sort"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"runbook/tests/lab"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := command(os.Stdout, os.Stderr).ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "labctl:", err)
+		os.Exit(1)
+	}
+}
+
+func command(out, progress io.Writer) *cobra.Command {
+	cfg := lab.Config{Log: progress}
+	root := &cobra.Command{Use: "labctl", Short: "bring the lab up and down", SilenceUsage: true, SilenceErrors: true}
+	root.PersistentFlags().StringVar(&cfg.Subnet, "subnet", "", "the lab's network, a /16 (default $RUNBOOK_LAB_SUBNET or "+lab.DefaultSubnet+")")
+	root.AddCommand(up(&cfg, out), down(&cfg), status(&cfg, out), probe(&cfg, out), reset(&cfg))
+	return root
+}
+
+func faultFlag(c *cobra.Command) *string {
+	return c.Flags().String("fault", string(lab.ClassC), "what is wrong: c (the hosts' ipset), a (the image's ipset) or none")
+}
+
+func up(cfg *lab.Config, out io.Writer) *cobra.Command {
+	c := &cobra.Command{Use: "up", Short: "bring the incident up", Args: cobra.NoArgs}
+	fault := faultFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if cfg.Fault, err = lab.ParseFault(*fault); err != nil {
+			return err
+		}
+		l, err := lab.Up(c.Context(), *cfg)
+		if err != nil {
+			return err
+		}
+		show(out, l)
+		return nil
+	}
+	return c
+}
+
+func down(cfg *lab.Config) *cobra.Command {
+	return &cobra.Command{Use: "down", Short: "take the lab down, leaving nothing", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return lab.Down(c.Context(), *cfg)
+	}}
+}
+
+func status(cfg *lab.Config, out io.Writer) *cobra.Command {
+	return &cobra.Command{Use: "status", Short: "say where everything is and how long it took", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		l, err := lab.Open(*cfg)
+		if err != nil {
+			return err
+		}
+		show(out, l)
+		for _, t := range l.Timings {
+			fmt.Fprintf(out, "%8.1fs  %s\n", t.Took.Seconds(), t.Part)
+		}
+		return nil
+	}}
+}
+
+func probe(cfg *lab.Config, out io.Writer) *cobra.Command {
+	return &cobra.Command{Use: "probe", Short: "look whether the cluster works, without runbook", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		l, err := lab.Open(*cfg)
+		if err != nil {
+			return err
+		}
+		report, err := l.Probes(c.Context())
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(out, report)
+		if !report.Healthy() {
+			return fmt.Errorf("%d of %d probes fail", len(report.Failed()), len(report.Probes))
+		}
+		return nil
+	}}
+}
+
+func reset(cfg *lab.Config) *cobra.Command {
+	c := &cobra.Command{Use: "reset", Short: "put the incident back, without rebuilding", Args: cobra.NoArgs}
+	fault := faultFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		f, err := lab.ParseFault(*fault)
+		if err != nil {
+			return err
+		}
+		l, err := lab.Open(*cfg)
+		if err != nil {
+			return err
+		}
+		return l.Reset(c.Context(), f)
+	}
+	return c
+}
+
+// show prints what a person needs to use the lab.
+func show(out io.Writer, l *lab.Lab) {
+	fmt.Fprintf(out, "fault       %s\ninventory   %s\nkubeconfig  %s\nca          %s\nssh         ssh -i %s -o UserKnownHostsFile=%s root@%s\n",
+		l.Fault, l.Inventory(), l.Kubeconfig(), l.CA(), l.Key(), l.KnownHosts(), l.Hosts()[0].Address)
+	fmt.Fprintf(out, "kubectl     %s\n", l.Kubectl())
+	for _, url := range l.URLs() {
+		fmt.Fprintf(out, "url         %s\n", url)
+	}
+	names := l.Resolve()
+	sorted := make([]string, 0, len(names))
+	for name := range names {
+		sorted = append(sorted, name)
+	}
+	sort.Strings(sorted)
+	for _, name := range sorted {
+		fmt.Fprintf(out, "name        %s is %s\n", name, names[name])
+	}
+}
