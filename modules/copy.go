@@ -79,6 +79,9 @@ func (m *copyFile) Check(ctx context.Context, t Target) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
+	if dest.err != nil {
+		return Change{}, dest.err
+	}
 	sum := sha1.Sum(m.data()) //nolint:gosec // as above
 	put := putting{copyFile: m, place: dest, sum: hex.EncodeToString(sum[:])}
 	if put.attributes, err = m.attributes(); err != nil {
@@ -107,6 +110,8 @@ func (m *copyFile) find(ctx context.Context, t Target) (dest place, newDir strin
 	dest = places[0]
 	slash := strings.HasSuffix(m.Dest, "/")
 	switch {
+	case dest.err != nil:
+		return place{}, "", dest.err
 	case dest.end.is(typeDir) && m.Content != nil:
 		return place{}, "", fmt.Errorf("dest %q is a directory, and content has no name; write the whole path", m.Dest)
 	case dest.end.is(typeDir):

@@ -70,6 +70,9 @@ func (m *file) Check(ctx context.Context, t Target) (Change, error) {
 	if m.Src != "" {
 		w.src = places[1]
 	}
+	if err := errors.Join(w.err, w.src.err); err != nil {
+		return Change{}, err
+	}
 	change, err := w.check(ctx, t)
 	change.Vars = w.vars()
 	return change, err

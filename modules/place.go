@@ -17,7 +17,8 @@ type place struct {
 	end      *inode // at the end of all links; nil: nothing is there
 	access   string // of r, w and x, those that the looking user has
 	sum      string // checksum of a regular file, if one was asked for
-	ancestor string // the nearest directory above that exists, or the path itself
+	ancestor string // the nearest path above that exists, or the path itself
+	err      error  // why it could not be looked at
 }
 
 // inode is what stat says. Times are seconds since 1970.
@@ -116,7 +117,8 @@ func lookQuery(algorithm string, words ...string) Run {
 	return Run{Shell: b.String()}
 }
 
-// lookAt is one query for all places.
+// lookAt is one query for all places. Each keeps its own error: a place that
+// was looked at for a case that has not come need not be one.
 func lookAt(ctx context.Context, t Target, algorithm string, words ...string) ([]place, error) {
 	out, err := t.Query(ctx, lookQuery(algorithm, words...))
 	if err != nil {
@@ -133,23 +135,21 @@ func lookAt(ctx context.Context, t Target, algorithm string, words ...string) ([
 	}
 	places := make([]place, len(words))
 	for i := range places {
-		if places[i], err = parsePlace(fields[i*placeFields:]); err != nil {
-			return nil, err
-		}
+		places[i] = parsePlace(fields[i*placeFields:])
 	}
 	return places, nil
 }
 
-func parsePlace(f []string) (p place, err error) {
-	p = place{path: f[0], link: f[1], real: f[2], access: f[5], ancestor: f[7]}
+func parsePlace(f []string) place {
+	p := place{path: f[0], link: f[1], real: f[2], access: f[5], ancestor: f[7]}
 	p.sum, _, _ = strings.Cut(f[6], " ")
+	var err error
 	if p.self, err = parseInode(f[3]); err != nil {
-		return p, fmt.Errorf("%q: %w", p.path, err)
+		p.err = fmt.Errorf("%q: %w", p.path, err)
 	}
-	if p.end, err = parseInode(f[4]); err != nil && p.link == "" {
-		return p, fmt.Errorf("%q: %w", p.path, err)
-	}
-	return p, nil
+	// A link that leads nowhere, be it in a circle, is still a link.
+	p.end, _ = parseInode(f[4])
+	return p
 }
 
 func parseInode(text string) (*inode, error) {

@@ -45,6 +45,9 @@ func (m *stat) Check(ctx context.Context, t Target) (Change, error) {
 		return Change{}, err
 	}
 	p := places[0]
+	if p.err != nil {
+		return Change{}, p.err
+	}
 	in := p.at(m.Follow)
 	if in == nil {
 		return Change{Vars: map[string]any{"stat": map[string]any{"exists": false}}}, nil
