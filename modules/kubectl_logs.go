@@ -227,7 +227,7 @@ func unwantedLines(what string, patterns []*regexp.Regexp, lines []string) []Dif
 	var diffs []Diff
 	for _, p := range patterns {
 		if n, last := matchingLines(p, lines); n > 0 {
-			diffs = append(diffs, Diff{What: what, Have: fmt.Sprintf("%d lines match %q, the last: %s", n, p, last), Want: "no line that matches"})
+			diffs = append(diffs, Diff{What: what, Have: fmt.Sprintf("%d of %d lines match %q, the last: %s", n, len(lines), p, last), Want: "no line that matches"})
 		}
 	}
 	return diffs
