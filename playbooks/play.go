@@ -1,10 +1,12 @@
+// Package playbooks is the language: it reads plays, blocks and tasks with their
+// positions, and finds what is wrong with them before a host is contacted.
 package playbooks
 
 import (
 	"time"
 
 	"runbook/modules"
-	"runbook/playbooks/jinja"
+	"runbook/playbooks/vars"
 	"runbook/runner/source"
 )
 
@@ -40,6 +42,9 @@ type Batch struct {
 
 // Node is what a list of tasks holds: *Task or *Block.
 type Node interface{ node() }
+
+func (*Task) node()  {}
+func (*Block) node() {}
 
 // Block is tasks with what to do when one of them fails, and what to do in any case.
 type Block struct {
@@ -100,7 +105,7 @@ type LoopControl struct {
 }
 
 // Layer is one mapping of variables, as written: trusted and not yet rendered.
-type Layer map[string]jinja.Value
+type Layer = vars.Layer
 
 // Title is the task's name as written, or the module's name.
 func (t *Task) Title() string {

@@ -96,7 +96,8 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, f field) {
 		d.templated = true
 		return
 	case v.Kind() == reflect.Interface:
-		v.Set(reflect.ValueOf(&[]any{Value(n)}[0]).Elem())
+		anything := Value(n)
+		v.Set(reflect.ValueOf(&anything).Elem())
 		return
 	case n.Kind == yaml.ScalarNode && Scalar(n) == nil:
 		return // null is the same as not given
@@ -282,7 +283,7 @@ func (d *decoder) unknown(key *yaml.Node, fields []field, seen map[string]string
 func (d *decoder) missing(n *yaml.Node, fields []field, seen map[string]string) {
 	for _, f := range fields {
 		if f.required && seen[f.name] == "" {
-			d.fail(n, 1, "%q is missing", f.name).Try("%s", f.doc)
+			d.fail(n, 1, "%q is missing", f.name)
 		}
 	}
 }

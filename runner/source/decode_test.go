@@ -100,8 +100,8 @@ func TestDecodeFindsMistakes(t *testing.T) {
 	tests := map[string]struct{ text, want string }{
 		"misspelt, not also missing": {"nmae: x", `x.yml:1:1: unknown key "nmae"; did you mean "name"?`},
 		"enum":                       {"name: x\nstate: lattest", `x.yml:2:8: "state" cannot be "lattest"; want one of present, absent, latest; did you mean "latest"?`},
-		"missing":                    {"force: yes", `x.yml:1:1: "name" is missing; what to install`},
-		"missing because null":       {"name:", `x.yml:1:1: "name" is missing; what to install`},
+		"missing":                    {"force: yes", `x.yml:1:1: "name" is missing`},
+		"missing because null":       {"name:", `x.yml:1:1: "name" is missing`},
 		"given under two names":      {"name: x\npkg: y", `x.yml:2:1: "pkg" and "name" are the same argument; keep one of them`},
 		"not a boolean":              {"name: x\nforce: maybe", `x.yml:2:8: "force" must be yes or no, found "maybe"`},
 		"not a number":               {"name: x\ncount: many", `x.yml:2:8: "count" must be a whole number, found "many"`},

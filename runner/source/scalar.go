@@ -39,12 +39,10 @@ func tagged(n *yaml.Node) any {
 	case "!!bool", "!!int":
 		return plain(n.Value)
 	case "!!float":
-		switch v := plain(n.Value).(type) {
-		case int64:
-			return float64(v)
-		default:
-			return v
+		if x, err := strconv.ParseFloat(strings.ReplaceAll(n.Value, "_", ""), 64); err == nil {
+			return x
 		}
+		return plain(n.Value)
 	}
 	return n.Value
 }

@@ -4,6 +4,7 @@ package source
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -132,6 +133,24 @@ func (e *Error) Try(format string, args ...any) *Error {
 
 // Errors are the mistakes of all files together.
 type Errors []*Error
+
+// Add notes what went wrong; a mistake that has no place of its own is at pos.
+func (e *Errors) Add(pos Pos, err error) {
+	var mistake *Error
+	var many Errors
+	switch {
+	case err == nil:
+	case errors.As(err, &many):
+		*e = append(*e, many...)
+	case errors.As(err, &mistake):
+		if mistake.Pos.File == nil {
+			mistake.Pos = pos
+		}
+		*e = append(*e, mistake)
+	default:
+		*e = append(*e, &Error{Pos: pos, Msg: err.Error()})
+	}
+}
 
 func (e Errors) Error() string {
 	lines := make([]string, len(e))
