@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -122,6 +123,8 @@ func (l *Lab) hostProbes() []probe {
 }
 
 func (l *Lab) podProbes(pods []pod) []probe {
+	pods = slices.Clone(pods)
+	slices.SortStableFunc(pods, func(a, b pod) int { return strings.Compare(a.Node, b.Node) })
 	var list []probe
 	for _, p := range pods {
 		switch {
