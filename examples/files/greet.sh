@@ -1,0 +1,3 @@
+#!/bin/sh
+# Greets whom its argument names.
+echo "hello, $1"
