@@ -25,7 +25,7 @@ type Args struct {
 // arguments brings the forms in which arguments can be written into one, and
 // vets them: a mapping, free text, words key=value, and what stands under args.
 func (r *reader) arguments(def modules.Def, key, written, extra *yaml.Node) *Args {
-	list := source.Args(def.New())
+	list := source.ArgsOf(def.New())
 	a := &Args{
 		file: r.file, dir: r.dir, known: map[string]source.Arg{},
 		node:      &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: key.Line, Column: key.Column},

@@ -3,6 +3,7 @@ package source_test
 import (
 	"errors"
 	"io/fs"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -186,11 +187,18 @@ func TestFreeTextRestAndValidate(t *testing.T) {
 }
 
 func TestArgs(t *testing.T) {
-	got := source.Args(&args{State: "present"})
+	got := source.ArgsOf(&args{State: "present", Wait: 90 * time.Second, Mode: 0o644, List: []string{"a", "b"}, Force: true})
 	require.Len(t, got, 20)
 	assert.Equal(t, source.Arg{Name: "name", Aliases: []string{"pkg", "package"}, Type: "text", Required: true, Doc: "what to install"}, got[0])
 	assert.Equal(t, source.Arg{Name: "state", Type: "text", Enum: []string{"present", "absent", "latest"}, Default: "present"}, got[1])
+	defaults := map[string]string{}
+	for _, a := range got {
+		if a.Default != "" {
+			defaults[a.Name] = a.Default
+		}
+	}
+	assert.Equal(t, map[string]string{"state": "present", "wait": "90", "mode": "0644", "list": "a, b", "force": "true"}, defaults)
 	assert.Equal(t, "port", got[14].Args[0].Name)
 	assert.Equal(t, "an expression or a list of expressions", got[17].Type)
-	assert.Equal(t, "cmd", source.FreeArg(source.Args(&free{})))
+	assert.Equal(t, "cmd", source.FreeArg(source.Args(reflect.TypeFor[*free]())))
 }

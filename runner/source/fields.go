@@ -1,10 +1,14 @@
 package source
 
 import (
+	"fmt"
+	"io/fs"
 	"iter"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"gopkg.in/yaml.v3"
 )
@@ -37,30 +41,60 @@ type Arg struct {
 	Rest     bool // takes every other key
 	Enum     []string
 	Doc      string
-	Default  any   // nil where there is none
-	Args     []Arg // of a mapping with fixed keys, or of a list of such
+	Default  string // as it would be written; empty where there is none
+	Args     []Arg  // of a mapping with fixed keys, or of a list of such
 }
 
-// Args lists the arguments of a tagged struct in the order of its fields. v is a
-// struct, or a pointer to one that holds the defaults.
-func Args(v any) []Arg {
-	value := reflect.Indirect(reflect.ValueOf(v))
-	fields := fieldsOf(value.Type())
+// Args lists the arguments of a tagged struct type (or a pointer to one), in the
+// order of its fields.
+func Args(t reflect.Type) []Arg {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return describe(reflect.New(t).Elem())
+}
+
+// ArgsOf is Args with the defaults that the struct v, or the one that v points
+// to, holds.
+func ArgsOf(v any) []Arg { return describe(reflect.Indirect(reflect.ValueOf(v))) }
+
+func describe(v reflect.Value) []Arg {
+	fields := fieldsOf(v.Type())
 	args := make([]Arg, len(fields))
 	for i, f := range fields {
-		at := value.FieldByIndex(f.index)
+		at := v.FieldByIndex(f.index)
 		args[i] = Arg{
 			Name: f.name, Aliases: f.aliases, Type: typeName(at.Type(), f), Required: f.required, Free: f.free, Expr: f.expr,
-			File: f.file, Secret: f.secret, Rest: f.rest, Enum: f.enum, Doc: f.doc,
-		}
-		if !at.IsZero() {
-			args[i].Default = reflect.Indirect(at).Interface()
+			File: f.file, Secret: f.secret, Rest: f.rest, Enum: f.enum, Doc: f.doc, Default: written(at),
 		}
 		if inner := element(at.Type()); inner.Kind() == reflect.Struct && !f.expr && !f.file {
-			args[i].Args = Args(reflect.New(inner).Elem().Interface())
+			args[i].Args = Args(inner)
 		}
 	}
 	return args
+}
+
+// written is a default as a user would write it.
+func written(v reflect.Value) string {
+	if v.IsZero() {
+		return ""
+	}
+	v = reflect.Indirect(v)
+	switch {
+	case v.Type() == durationType:
+		return strconv.FormatFloat(v.Interface().(time.Duration).Seconds(), 'f', -1, 64)
+	case v.Type() == modeType:
+		return fmt.Sprintf("%04o", v.Interface().(fs.FileMode).Perm())
+	case v.Kind() == reflect.Bool:
+		return strconv.FormatBool(v.Bool())
+	case v.Kind() == reflect.Slice:
+		items := make([]string, v.Len())
+		for i := range items {
+			items[i] = fmt.Sprint(v.Index(i).Interface())
+		}
+		return strings.Join(items, ", ")
+	}
+	return fmt.Sprint(v.Interface())
 }
 
 func element(t reflect.Type) reflect.Type {
