@@ -102,7 +102,7 @@ func (r *reader) freeText(a *Args, n *yaml.Node, free string) {
 		case free != "" && (!found || !plainKey || !isArg || arg.Name == free || arg.Type == "a list"):
 			continue
 		case !found || !identifier.MatchString(name):
-			r.errs = append(r.errs, r.inside(n, w.Start).Errorf(len([]rune(w.Raw)), "want name=value, found %q", w.Raw).
+			r.errs = append(r.errs, r.file.Inside(n, w.Start).Errorf(len([]rune(w.Raw)), "want name=value, found %q", w.Raw).
 				Try("or write the arguments as a mapping"))
 			continue
 		}
@@ -125,21 +125,9 @@ func (a *Args) prepend(key, value *yaml.Node) {
 	a.node.Content = slices.Concat([]*yaml.Node{key, value}, a.node.Content)
 }
 
-// inside is the place of a byte of a scalar's text.
-func (r *reader) inside(n *yaml.Node, offset int) source.Pos {
-	pos := r.file.Text(n)
-	head := n.Value[:min(offset, len(n.Value))]
-	if at := strings.LastIndexByte(head, '\n'); at >= 0 {
-		pos.Line += strings.Count(head, "\n")
-		head = head[at+1:]
-	}
-	pos.Col += len([]rune(head))
-	return pos
-}
-
 // piece is a part of a scalar as a scalar of its own.
 func (r *reader) piece(n *yaml.Node, offset int, text string) *yaml.Node {
-	pos := r.inside(n, offset)
+	pos := r.file.Inside(n, offset)
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.TaggedStyle, Value: text, Line: pos.Line, Column: pos.Col}
 }
 
@@ -160,11 +148,11 @@ func (r *reader) compile(a *Args, arg source.Arg, n *yaml.Node) {
 			text = map[bool]string{true: "true", false: "false"}[on]
 		}
 		e, err := jinja.ParseExpr(text, pos)
-		r.errs.Add(pos, err)
+		r.errs.Add(pos, r.file.Relocate(n, err))
 		a.exprs[n] = e
 	case hasTemplate(n.Value):
 		t, err := jinja.Parse(n.Value, pos)
-		r.errs.Add(pos, err)
+		r.errs.Add(pos, r.file.Relocate(n, err))
 		a.templates[n] = t
 	case arg.File:
 		path := n.Value

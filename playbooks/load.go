@@ -86,7 +86,7 @@ func (r *reader) text(keyword string, n *yaml.Node) *Text {
 	}
 	pos := r.file.Text(n)
 	t, err := NewText(n.Value, pos)
-	r.errs.Add(pos, err)
+	r.errs.Add(pos, r.file.Relocate(n, err))
 	return t
 }
 
@@ -110,7 +110,7 @@ func (r *reader) flag(keyword string, n *yaml.Node) *Flag {
 	var on bool
 	if n.Kind == yaml.ScalarNode && !isNull(n) {
 		if t, err := NewText(n.Value, r.file.Text(n)); err != nil || t.template != nil {
-			r.errs.Add(r.file.Text(n), err)
+			r.errs.Add(r.file.Text(n), r.file.Relocate(n, err))
 			return NewFlagText(t)
 		}
 	}
@@ -145,7 +145,7 @@ func (r *reader) conditions(keyword string, n *yaml.Node) *Conditions {
 			text = map[bool]string{true: "true", false: "false"}[on]
 		}
 		pos := r.file.Text(item)
-		r.errs.Add(pos, c.Add(text, pos))
+		r.errs.Add(pos, r.file.Relocate(item, c.Add(text, pos)))
 	}
 	return c
 }

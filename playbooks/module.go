@@ -64,7 +64,7 @@ func (a *Args) render(n *yaml.Node, s jinja.Scope) (*yaml.Node, error) {
 	if t := a.templates[n]; t != nil {
 		v, err := t.Render(s)
 		if err != nil {
-			return nil, err
+			return nil, a.file.Relocate(n, err)
 		}
 		return toNode(v, n)
 	}
@@ -113,7 +113,7 @@ func (a *Args) evaluate(n *yaml.Node, s jinja.Scope) (*yaml.Node, error) {
 	}
 	v, err := e.Eval(s)
 	if err != nil {
-		return nil, err
+		return nil, a.file.Relocate(n, err)
 	}
 	value, err := toNode(v, n)
 	if err != nil {

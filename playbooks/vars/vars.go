@@ -159,7 +159,7 @@ func (r *reader) value(n *yaml.Node) jinja.Value {
 	pos := r.file.Text(n)
 	if jinja.HasTemplate(text) {
 		_, err := jinja.Parse(text, pos)
-		r.errs.Add(pos, err)
+		r.errs.Add(pos, r.file.Relocate(n, err))
 	}
 	return jinja.Trusted(text, pos)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"strings"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
@@ -238,41 +237,4 @@ func Kind(n *yaml.Node) string {
 		_ = v
 		return "a number"
 	}
-}
-
-// Pos is where a node starts.
-func (f *File) Pos(n *yaml.Node) Pos { return f.At(n.Line, n.Column) }
-
-// Text is where the text of a scalar starts: behind its quote, its tag and its
-// anchor, or on the line below for a block.
-func (f *File) Text(n *yaml.Node) Pos {
-	pos := f.Pos(n)
-	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
-		for pos.Line++; ; pos.Line++ {
-			line := f.line(pos.Line)
-			text := strings.TrimLeft(line, " ")
-			if text == "" && pos.Line < n.Line+maxDepth {
-				continue
-			}
-			pos.Col = 1 + len(line) - len(text)
-			return pos
-		}
-	}
-	rest := []rune(f.line(n.Line))
-	rest = rest[min(max(n.Column-1, 0), len(rest)):]
-	for len(rest) > 0 && (rest[0] == '!' || rest[0] == '&') {
-		word := 0
-		for word < len(rest) && rest[word] != ' ' {
-			word++
-		}
-		for word < len(rest) && rest[word] == ' ' {
-			word++
-		}
-		pos.Col += word
-		rest = rest[word:]
-	}
-	if len(rest) > 0 && n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
-		pos.Col++
-	}
-	return pos
 }

@@ -139,6 +139,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		source.Value(n)
+		inside(file, n)
 		var v struct {
 			Name string   `arg:"name,required"`
 			List []string `arg:"list"`
@@ -146,4 +147,14 @@ func FuzzParse(f *testing.F) {
 		file.Vet(n, &v)
 		file.Decode(n, &v)
 	})
+}
+
+// inside asks for the place of every character of every text.
+func inside(f *source.File, n *yaml.Node) {
+	for i := range n.Value {
+		f.Inside(n, i)
+	}
+	for _, item := range n.Content {
+		inside(f, item)
+	}
 }

@@ -24,7 +24,7 @@ type File struct {
 	Data []byte // must not change once a Pos in it was shown
 
 	index  sync.Once
-	starts []int // where each line starts
+	starts []int // of lines
 }
 
 // Read reads a file. Its name is shown relative to the working directory where
@@ -60,8 +60,8 @@ func shown(path string) string {
 // At is a place in the file.
 func (f *File) At(line, col int) Pos { return Pos{File: f, Line: line, Col: col} }
 
-// line is the text of a line, counted from 1, without its end.
-func (f *File) line(n int) string {
+// lines says where each line starts, and where the last one ends.
+func (f *File) lines() []int {
 	f.index.Do(func() {
 		f.starts = []int{0}
 		for i, b := range f.Data {
@@ -69,20 +69,18 @@ func (f *File) line(n int) string {
 				f.starts = append(f.starts, i+1)
 			}
 		}
+		f.starts = append(f.starts, len(f.Data))
 	})
-	if n < 1 || n > len(f.starts) {
-		return ""
-	}
-	text, _, _ := strings.Cut(string(f.Data[f.starts[n-1]:f.end(n)]), "\n")
-	return strings.TrimSuffix(text, "\r")
+	return f.starts
 }
 
-// end is where the line after line n starts.
-func (f *File) end(n int) int {
-	if n < len(f.starts) {
-		return f.starts[n]
+// line is the text of a line, counted from 1, without its end.
+func (f *File) line(n int) string {
+	starts := f.lines()
+	if n < 1 || n >= len(starts) {
+		return ""
 	}
-	return len(f.Data)
+	return strings.TrimRight(string(f.Data[starts[n-1]:starts[n]]), "\r\n")
 }
 
 // Pos is a place in a File, counted from 1 in lines and characters. The zero
