@@ -55,7 +55,7 @@ type kubectl struct {
 	Container string `arg:"container" doc:"The container; the pod's default one where not given."`
 	Since     string `arg:"since" doc:"Read the log from this time on (RFC 3339, by the clock of the node)."`
 	Previous  bool   `arg:"previous" doc:"Whether absent also looks at the log of the container's run before this one."`
-	Match     any    `arg:"match" doc:"Regular expressions to count the lines of."`
+	Match     any    `arg:"match" doc:"Regular expressions to look for; registers for each pod how many lines each matched, and the last line that one did as last_match."`
 	Require   any    `arg:"require" doc:"Regular expressions that each must match a line of every pod's log."`
 	Absent    any    `arg:"absent" doc:"Regular expressions that must match no line of any pod's log."`
 

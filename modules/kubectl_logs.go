@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -134,7 +135,8 @@ func (k *kubectl) podLog(ctx context.Context, c Cluster, pod Object, p logPatter
 	req.Since, _ = k.sinceTime()
 	facts := map[string]any{
 		"pod": nameOf(pod), "namespace": req.Namespace, "node": dig[string](pod, "spec", "nodeName"), "container": req.Container,
-		"started": dig[string](status, "state", "running", "startedAt"), "restarts": dig[int64](status, "restartCount"), "error": "",
+		"started": dig[string](status, "state", "running", "startedAt"), "restarts": dig[int64](status, "restartCount"),
+		"error": "", "lines": 0, "first": "", "last": "", "last_match": "",
 	}
 	text, err := c.Logs(ctx, req)
 	before := ""
@@ -151,11 +153,10 @@ func (k *kubectl) podLog(ctx context.Context, c Cluster, pod Object, p logPatter
 		return facts, []Diff{{What: what, Have: "not readable: " + err.Error(), Want: "readable"}}, nil
 	}
 	lines := logLines(text)
-	facts["lines"], facts["first"], facts["last"] = len(lines), "", ""
 	if len(lines) > 0 {
-		facts["first"], facts["last"] = lines[0], lines[len(lines)-1]
+		facts["lines"], facts["first"], facts["last"] = len(lines), lines[0], lines[len(lines)-1]
 	}
-	facts["matched"] = lineCounts(p.match, lines)
+	facts["matched"], facts["last_match"] = lineCounts(p.match, lines), lastMatch(p.match, lines)
 	facts["required"] = lineCounts(p.require, lines)
 	all := append(logLines(before), lines...)
 	facts["absent"] = lineCounts(p.absent, all)
@@ -202,6 +203,16 @@ func matchingLines(p *regexp.Regexp, lines []string) (n int, last string) {
 		}
 	}
 	return n, last
+}
+
+// lastMatch is the last line that any of the patterns matches.
+func lastMatch(patterns []*regexp.Regexp, lines []string) string {
+	for _, line := range slices.Backward(lines) {
+		if slices.ContainsFunc(patterns, func(p *regexp.Regexp) bool { return p.MatchString(line) }) {
+			return line
+		}
+	}
+	return ""
 }
 
 func lineCounts(patterns []*regexp.Regexp, lines []string) map[string]any {

@@ -60,7 +60,7 @@ func TestKubectlLogsAtOnce(t *testing.T) {
 	require.EqualError(t, err, `log of pod a on n1: is 1 of 2 lines match "tw", the last: two, want no line that matches`)
 	assert.Equal(t, map[string]any{
 		"pod": "a", "namespace": "ns", "node": "n1", "container": "main", "started": "2026-01-01T00:00:05Z", "restarts": int64(2),
-		"lines": 2, "first": "one", "last": "two", "error": "",
+		"lines": 2, "first": "one", "last": "two", "last_match": "two", "error": "",
 		"matched": map[string]any{"o": 2}, "required": map[string]any{}, "absent": map[string]any{"tw": 1},
 	}, c.Vars["pods"].([]any)[0], "what was read is registered all the same")
 

@@ -23,7 +23,7 @@ import (
 // fakeAPI is an API server that speaks just enough: discovery, and config maps,
 // pods and namespaces in memory. TestConfirmed holds it to the real one.
 type fakeAPI struct {
-	t        *testing.T
+	url      string
 	old      bool                                              // no aggregated discovery
 	hook     func(w http.ResponseWriter, r *http.Request) bool // true: it has answered
 	onCreate func(object map[string]any)                       // plays the controllers
@@ -40,14 +40,14 @@ type fakeAPI struct {
 // newFake serves a fake API and opens a Client of it that does not wait long.
 func newFake(t *testing.T, set func(*fakeAPI)) (*fakeAPI, *Client) {
 	t.Helper()
-	f := &fakeAPI{t: t, objects: map[string]map[string]any{}, owners: map[string]map[string]string{}, changed: make(chan struct{})}
+	f := &fakeAPI{objects: map[string]map[string]any{}, owners: map[string]map[string]string{}, changed: make(chan struct{})}
 	if set != nil {
 		set(f)
 	}
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
-	c := open(t, server.URL, "")
-	return f, c
+	f.url = server.URL
+	return f, open(t, server.URL, "")
 }
 
 func open(t *testing.T, server, token string) *Client {
