@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"runbook/tests/lab/cgroup"
 	"runbook/tests/lab/proc"
 )
 
@@ -67,7 +68,24 @@ func (l *Lab) down(ctx context.Context) error {
 	if err != nil {
 		return err // what follows would pull the ground from under them
 	}
-	return errors.Join(removeLinks(ctx), removeCgroups(), l.restoreTunables(), os.RemoveAll(l.cfg.State))
+	net, err := l.leftNetwork()
+	if err != nil {
+		return err
+	}
+	return errors.Join(removeLinks(ctx, net), cgroup.Remove(net.cgroup()), l.restoreTunables(), os.RemoveAll(l.cfg.State))
+}
+
+// leftNetwork is the network of the lab that is to go down, which need not be
+// the one that this program was told of.
+func (l *Lab) leftNetwork() (network, error) {
+	subnet, err := os.ReadFile(l.path("subnet"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return plan(l.cfg.Subnet) // it has not come so far as to have one
+	}
+	if err != nil {
+		return network{}, err
+	}
+	return plan(string(subnet))
 }
 
 // checkOurs refuses a folder that holds something else than a lab: it would be
@@ -88,10 +106,10 @@ func checkOurs(state string) error {
 
 // removeLinks removes the bridge and the cables. A cable goes with its host, but
 // the kernel takes its time for that.
-func removeLinks(ctx context.Context) error {
-	names := []string{bridge}
-	for i := range layout {
-		names = append(names, fmt.Sprintf("lab%d", i+1))
+func removeLinks(ctx context.Context, net network) error {
+	names := []string{net.name}
+	for _, h := range net.hosts {
+		names = append(names, h.link)
 	}
 	for _, name := range names {
 		if _, err := os.Stat("/sys/class/net/" + name); err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"runbook/tests/lab/cgroup"
 	"runbook/tests/lab/hostspec"
 	"runbook/tests/lab/proc"
 )
@@ -30,11 +31,11 @@ const sshWithin = 20 * time.Second
 // gateway. Nothing is forwarded from it: the hosts see each other and this
 // machine, and no other network sees the hosts.
 func (l *Lab) bridgeUp(ctx context.Context) error {
-	script := fmt.Sprintf("link add %[1]s type bridge\naddr add %[2]s/%[3]d dev %[1]s\nlink set %[1]s up\n", bridge, l.net.gateway, l.net.subnet.Bits())
+	script := fmt.Sprintf("link add %[1]s type bridge\naddr add %[2]s/%[3]d dev %[1]s\nlink set %[1]s up\n", l.net.name, l.net.gateway, l.net.subnet.Bits())
 	if err := ipBatch(ctx, script); err != nil {
 		return err
 	}
-	return os.WriteFile("/proc/sys/net/ipv4/conf/"+bridge+"/forwarding", []byte("0"), 0o644)
+	return os.WriteFile("/proc/sys/net/ipv4/conf/"+l.net.name+"/forwarding", []byte("0"), 0o644)
 }
 
 func ipBatch(ctx context.Context, script string) error {
@@ -71,7 +72,7 @@ func (l *Lab) startInit(ctx context.Context, h Host) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(filepath.Join(l.Parts.Programs, "hostinit"))
+	cmd := exec.Command(filepath.Join(l.Parts.Programs, "hostinit"), l.net.cgroup()+"/"+h.Name)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC,
 	}
@@ -84,7 +85,7 @@ func (l *Lab) startInit(ctx context.Context, h Host) error {
 	if err != nil {
 		return err
 	}
-	cable := fmt.Sprintf("link add %[1]s type veth peer name eth0 netns %[2]d\nlink set %[1]s master %[3]s up\n", h.link, r.PID, bridge)
+	cable := fmt.Sprintf("link add %[1]s type veth peer name eth0 netns %[2]d\nlink set %[1]s master %[3]s up\n", h.link, r.PID, l.net.name)
 	if err := ipBatch(ctx, cable); err != nil {
 		return err
 	}
@@ -198,6 +199,23 @@ func (l *Lab) spec(h Host) (hostspec.Host, error) {
 		Name: h.Name, Root: dir("root"), Lower: l.Parts.Base, Upper: dir("upper"), Work: dir("work"),
 		Mounts: mounts, Setup: l.setup(h), Services: l.services(h),
 	}, nil
+}
+
+// cgroupMounts mounts this machine's control groups afresh inside a host, where
+// the host's own group is their root.
+func cgroupMounts() ([]hostspec.Mount, error) {
+	all, err := cgroup.Hierarchies()
+	if err != nil {
+		return nil, err
+	}
+	if all[0].V2 {
+		return []hostspec.Mount{{Source: "cgroup2", At: cgroup.Root, Type: "cgroup2"}}, nil
+	}
+	mounts := []hostspec.Mount{{Source: "tmpfs", At: cgroup.Root, Type: "tmpfs"}}
+	for _, h := range all {
+		mounts = append(mounts, hostspec.Mount{Source: "cgroup", At: h.Path, Type: "cgroup", Options: h.Options})
+	}
+	return mounts, nil
 }
 
 // setup gives the host its address. Pods reach what is outside the cluster under

@@ -161,6 +161,9 @@ func (l *Lab) prepare(ctx context.Context) error {
 	if err := l.keepTunables(); err != nil {
 		return err
 	}
+	if err := os.WriteFile(l.path("subnet"), []byte(l.cfg.Subnet), 0o600); err != nil {
+		return err
+	}
 	private, public, err := newKey("lab")
 	if err != nil {
 		return err

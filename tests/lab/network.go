@@ -9,7 +9,6 @@ import (
 )
 
 const (
-	bridge         = "labbr0"
 	podNetwork     = "10.244.0.0/16" // inside the hosts only
 	serviceNetwork = "10.96.0.0/16"  // inside the hosts only
 	apiServiceIP   = "10.96.0.1"
@@ -51,6 +50,7 @@ type Host struct {
 // network is the addresses of one lab.
 type network struct {
 	subnet  netip.Prefix
+	name    string // of the bridge, and the start of every other name; another subnet, another name
 	gateway string // this machine, on the bridge
 	hosts   []Host
 }
@@ -68,18 +68,21 @@ func plan(subnet string) (network, error) {
 	}
 	at := p.Addr().As4()
 	address := func(last byte) string { return netip.AddrFrom4([4]byte{at[0], at[1], at[2], last}).String() }
-	n := network{subnet: p, gateway: address(1)}
+	n := network{subnet: p, gateway: address(1), name: fmt.Sprintf("lab%02x%02x", at[0], at[1])}
 	for i, h := range layout {
 		n.hosts = append(n.hosts, Host{
 			Name:    fmt.Sprintf("node%03d", i+1),
 			Address: address(h.octet),
 			Role:    h.role,
 			PodNet:  fmt.Sprintf("10.244.%d.0/24", i+1),
-			link:    fmt.Sprintf("lab%d", i+1),
+			link:    fmt.Sprintf("%s-%d", n.name, i+1),
 		})
 	}
 	return n, nil
 }
+
+// cgroup is the control group that all hosts of the lab are below.
+func (n network) cgroup() string { return "runbook-" + n.name }
 
 func (n network) withRole(r Role) []Host {
 	var out []Host
@@ -92,15 +95,15 @@ func (n network) withRole(r Role) []Host {
 }
 
 // occupied says which of this machine's routes, as `ip -json route` prints them,
-// the subnet would collide with. The default route collides with nothing, and
+// the network would collide with. The default route collides with nothing, and
 // what goes through the lab's own bridge is an earlier lab.
-func occupied(routes []byte, subnet netip.Prefix) (string, error) {
+func occupied(routes []byte, n network) (string, error) {
 	var list []struct{ Dst, Dev string }
 	if err := json.Unmarshal(routes, &list); err != nil {
 		return "", fmt.Errorf("read this machine's routes: %w", err)
 	}
 	for _, r := range list {
-		if r.Dst == "default" || r.Dev == bridge {
+		if r.Dst == "default" || r.Dev == n.name {
 			continue
 		}
 		dst, err := netip.ParsePrefix(r.Dst)
@@ -111,7 +114,7 @@ func occupied(routes []byte, subnet netip.Prefix) (string, error) {
 			}
 			dst = netip.PrefixFrom(addr, addr.BitLen())
 		}
-		if dst.Overlaps(subnet) {
+		if dst.Overlaps(n.subnet) {
 			return fmt.Sprintf("%s dev %s", r.Dst, r.Dev), nil
 		}
 	}

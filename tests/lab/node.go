@@ -33,7 +33,6 @@ kind: KubeletConfiguration
 authentication: {anonymous: {enabled: true}, webhook: {enabled: false}}
 authorization: {mode: AlwaysAllow}
 cgroupDriver: cgroupfs
-cgroupRoot: /` + podCgroup + `
 cgroupsPerQOS: false
 enforceNodeAllocatable: []
 failSwapOn: false

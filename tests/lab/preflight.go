@@ -75,7 +75,7 @@ func checkRoutes(ctx context.Context, net network) error {
 	if err != nil {
 		return fmt.Errorf("list this machine's routes: %w", err)
 	}
-	route, err := occupied(out, net.subnet)
+	route, err := occupied(out, net)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,7 @@
 //go:build linux
 
 // Command dpkglock holds dpkg's lock as a running apt does, with fcntl, until it
-// is told to end. It prints one line when it has the lock.
+// standard input ends. It prints one line when it has the lock.
 //
 //	dpkglock PATH
 package main
@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"syscall"
 )
 
@@ -26,9 +25,6 @@ func main() {
 }
 
 func hold(path string) error {
-	end := make(chan os.Signal, 1)
-	signal.Notify(end, syscall.SIGTERM, syscall.SIGINT)
-
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
 		return err
@@ -39,6 +35,6 @@ func hold(path string) error {
 		return fmt.Errorf("lock %s: %w", path, err)
 	}
 	fmt.Println("locked")
-	<-end
-	return nil
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
 }

@@ -1,10 +1,12 @@
 //go:build linux
 
 // Command hostinit is process 1 of a host of the lab. It is started in fresh
-// namespaces, reads what the host is to be from its standard input, builds the
-// root filesystem, moves into it, sets up the network and keeps the services
-// running. It ends only when the lab kills it, and everything in the host ends
-// with it.
+// namespaces with the name of a control group, makes that the root of control
+// groups, reads what the host is to be from its standard input, builds the root
+// filesystem, moves into it, sets up the network and keeps the services running.
+// It ends only when the lab kills it, and everything in the host ends with it.
+//
+//	hostinit CONTROL-GROUP <DESCRIPTION
 package main
 
 import (
@@ -13,8 +15,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
+	"runbook/tests/lab/cgroup"
 	"runbook/tests/lab/hostspec"
 )
 
@@ -26,6 +30,24 @@ func main() {
 }
 
 func run() error {
+	if len(os.Args) == 2 {
+		return enterGroup(os.Args[1])
+	}
+	return becomeHost()
+}
+
+// enterGroup goes into the control group and starts this program once more: the
+// namespace is the calling thread's only, and that thread is what the new
+// program begins as.
+func enterGroup(group string) error {
+	runtime.LockOSThread()
+	if err := cgroup.Enter(group); err != nil {
+		return err
+	}
+	return syscall.Exec("/proc/self/exe", []string{os.Args[0]}, os.Environ())
+}
+
+func becomeHost() error {
 	// The lab closes the pipe when the network interface has been put in place.
 	var h hostspec.Host
 	if err := json.NewDecoder(os.Stdin).Decode(&h); err != nil {
