@@ -1,0 +1,410 @@
+package jinja
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// eval computes an expression. The result may be Undefined or Unknown, and may
+// hold texts that are still to be rendered: see operand.
+func (r *renderer) eval(x expr) (Value, error) {
+	if err := r.budget.spend(1); err != nil {
+		return nil, r.wrong(x, err)
+	}
+	return x.eval(r)
+}
+
+// operand computes an expression whose value is used: it is rendered as a
+// whole, and it is an error where it is undefined.
+func (r *renderer) operand(x expr) (Value, error) {
+	v, err := r.eval(x)
+	if err != nil {
+		return nil, err
+	}
+	if u, ok := v.(Undefined); ok {
+		return nil, &undefinedError{u}
+	}
+	v, err = r.resolve(v, written(x))
+	return v, r.wrong(x, err)
+}
+
+// truth computes a condition.
+func (r *renderer) truth(x expr) (truth bool, unknown *Unknown, err error) {
+	v, err := r.eval(x)
+	if err != nil {
+		return false, nil, err
+	}
+	if u, ok := v.(Undefined); ok && !u.quiet() {
+		return false, nil, &undefinedError{u}
+	}
+	truth, known := Truth(v)
+	if !known {
+		u, _ := FindUnknown(v)
+		return false, &u, nil
+	}
+	return truth, nil, nil
+}
+
+func (x *literal) eval(*renderer) (Value, error) { return x.value, nil }
+
+func (x *nameExpr) eval(r *renderer) (Value, error) { return r.lookup(x) }
+
+func (r *renderer) evalAll(xs []expr) ([]Value, error) {
+	out := make([]Value, len(xs))
+	for i, x := range xs {
+		v, err := r.eval(x)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = v
+	}
+	return out, nil
+}
+
+func (x *listExpr) eval(r *renderer) (Value, error) {
+	items, err := r.evalAll(x.items)
+	if err != nil {
+		return nil, err
+	}
+	return newList(items), nil
+}
+
+func (x *tupleExpr) eval(r *renderer) (Value, error) {
+	items, err := r.evalAll(x.items)
+	if err != nil {
+		return nil, err
+	}
+	return newTuple(items...), nil
+}
+
+func (x *dictExpr) eval(r *renderer) (Value, error) {
+	d := &Dict{}
+	for i, k := range x.keys {
+		key, err := r.operand(k)
+		if err != nil {
+			return nil, err
+		}
+		if u, ok := FindUnknown(key); ok {
+			return u, nil
+		}
+		v, err := r.eval(x.values[i])
+		if err != nil {
+			return nil, err
+		}
+		if err := d.set(key, v); err != nil {
+			return nil, r.wrong(k, err)
+		}
+	}
+	return d, nil
+}
+
+func (x *signExpr) eval(r *renderer) (Value, error) {
+	v, err := r.operand(x.of)
+	if err != nil {
+		return nil, err
+	}
+	switch v := v.(type) {
+	case Unknown:
+		return v, nil
+	case Float:
+		if x.minus {
+			return -v, nil
+		}
+		return v, nil
+	}
+	n, ok := asInt(v)
+	if !ok {
+		return nil, r.wrong(x, fmt.Errorf("a %s has no sign", v.typeName()))
+	}
+	if x.minus {
+		return bigArith("-", Int{}.wide(), n.wide())
+	}
+	return n, nil
+}
+
+func (x *notExpr) eval(r *renderer) (Value, error) {
+	truth, unknown, err := r.truth(x.of)
+	if err != nil || unknown == nil {
+		return Bool(!truth), err
+	}
+	return *unknown, nil
+}
+
+func (x *logicExpr) eval(r *renderer) (Value, error) {
+	left, err := r.eval(x.left)
+	if err != nil {
+		return nil, err
+	}
+	if u, ok := left.(Undefined); ok && !u.quiet() {
+		return nil, &undefinedError{u}
+	}
+	truth, known := Truth(left)
+	if !known {
+		u, _ := FindUnknown(left)
+		return u, nil
+	}
+	if truth != x.and {
+		return left, nil
+	}
+	return r.eval(x.right)
+}
+
+func (x *condExpr) eval(r *renderer) (Value, error) {
+	truth, unknown, err := r.truth(x.cond)
+	switch {
+	case err != nil:
+		return nil, err
+	case unknown != nil:
+		return *unknown, nil
+	case truth:
+		return r.eval(x.then)
+	case x.otherwise != nil:
+		return r.eval(x.otherwise)
+	}
+	u := r.undefined(x, "the condition is false and there is no else", "")
+	u.about.quiet = true
+	return u, nil
+}
+
+func (x *concatExpr) eval(r *renderer) (Value, error) {
+	var b strings.Builder
+	var unknown *Unknown
+	for _, part := range x.parts {
+		v, err := r.operand(part)
+		if err != nil {
+			return nil, err
+		}
+		if u, ok := FindUnknown(v); ok {
+			unknown = &u
+			continue
+		}
+		text, err := r.text(v)
+		if err == nil {
+			err = r.budget.text(b.Len() + len(text))
+		}
+		if err != nil {
+			return nil, r.wrong(part, err)
+		}
+		b.WriteString(text)
+	}
+	if unknown != nil {
+		return *unknown, nil
+	}
+	return str(b.String()), nil
+}
+
+// text is what v prints, within the limits.
+func (r *renderer) text(v Value) (string, error) {
+	if u, ok := findUndefined(v); ok {
+		return "", &undefinedError{u}
+	}
+	if v == Omit {
+		return "", errors.New("omit can only be a whole value, not a part of a text")
+	}
+	text := Text(v)
+	return text, r.budget.text(len(text))
+}
+
+func (x *binaryExpr) eval(r *renderer) (Value, error) {
+	left, err := r.operand(x.left)
+	if err != nil {
+		return nil, err
+	}
+	right, err := r.operand(x.right)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range []Value{left, right} {
+		if u, ok := v.(Unknown); ok {
+			return u, nil
+		}
+	}
+	v, err := r.binary(x.op, left, right)
+	return v, r.wrong(x, err)
+}
+
+func (r *renderer) binary(op string, left, right Value) (Value, error) {
+	if v, ok, err := arith(op, left, right); ok {
+		return v, err
+	}
+	switch op {
+	case "+":
+		if v, ok, err := r.join(left, right); ok {
+			return v, err
+		}
+	case "*":
+		if v, ok, err := r.repeat(left, right); ok {
+			return v, err
+		}
+	case "%":
+		if s, ok := left.(Str); ok {
+			if u, ok := FindUnknown(right); ok {
+				return u, nil
+			}
+			return percentFormat(r, s.text, right)
+		}
+	}
+	return nil, fmt.Errorf("there is no %s %s %s", left.typeName(), op, right.typeName())
+}
+
+// join is + of two texts, lists or tuples.
+func (r *renderer) join(left, right Value) (Value, bool, error) {
+	switch a := left.(type) {
+	case Str:
+		if b, ok := right.(Str); ok {
+			return str(a.text + b.text), true, r.budget.text(len(a.text) + len(b.text))
+		}
+	case *List:
+		if b, ok := right.(*List); ok {
+			return newList(slices.Concat(a.Items, b.Items)), true, r.budget.items(len(a.Items) + len(b.Items))
+		}
+	case *Tuple:
+		if b, ok := right.(*Tuple); ok {
+			return newTuple(slices.Concat(a.Items, b.Items)...), true, r.budget.items(len(a.Items) + len(b.Items))
+		}
+	}
+	return nil, false, nil
+}
+
+// repeat is * of a text, a list or a tuple and a number.
+func (r *renderer) repeat(left, right Value) (Value, bool, error) {
+	n, ok := asInt(right)
+	if !ok {
+		if n, ok = asInt(left); !ok {
+			return nil, false, nil
+		}
+		left = right
+	}
+	times := int64(maxOutput + 1)
+	if n.big == nil {
+		times = min(max(n.small, 0), times)
+	} else if n.big.Sign() < 0 {
+		times = 0
+	}
+	switch v := left.(type) {
+	case Str:
+		if err := r.budget.text(len(v.text) * int(times)); err != nil {
+			return nil, true, err
+		}
+		return str(strings.Repeat(v.text, int(times))), true, nil
+	case *List:
+		if err := r.budget.items(len(v.Items) * int(times)); err != nil {
+			return nil, true, err
+		}
+		return newList(slices.Repeat(v.Items, int(times))), true, nil
+	case *Tuple:
+		if err := r.budget.items(len(v.Items) * int(times)); err != nil {
+			return nil, true, err
+		}
+		return newTuple(slices.Repeat(v.Items, int(times))...), true, nil
+	}
+	return nil, false, nil
+}
+
+func (x *compareExpr) eval(r *renderer) (Value, error) {
+	left, err := r.operand(x.first)
+	if err != nil {
+		return nil, err
+	}
+	for _, link := range x.links {
+		right, err := r.operand(link.to)
+		if err != nil {
+			return nil, err
+		}
+		holds, unknown, err := r.compare(link.op, left, right)
+		switch {
+		case err != nil:
+			return nil, r.wrong(x, err)
+		case unknown != nil:
+			return *unknown, nil
+		case !holds:
+			return Bool(false), nil
+		}
+		left = right
+	}
+	return Bool(true), nil
+}
+
+// compare decides one comparison. It is unknown where any part of either side
+// is.
+func (r *renderer) compare(op string, left, right Value) (holds bool, unknown *Unknown, err error) {
+	for _, v := range []Value{left, right} {
+		if u, ok := FindUnknown(v); ok {
+			return false, &u, nil
+		}
+		if u, ok := findUndefined(v); ok {
+			return false, nil, &undefinedError{u}
+		}
+	}
+	switch op {
+	case "==":
+		return equal(left, right), nil, nil
+	case "!=":
+		return !equal(left, right), nil, nil
+	case "in", "not in":
+		in, err := contains(right, left)
+		return in == (op == "in"), nil, err
+	}
+	if isNaN(left) || isNaN(right) {
+		return false, nil, nil
+	}
+	c, err := order(left, right)
+	switch op {
+	case "<":
+		holds = c < 0
+	case "<=":
+		holds = c <= 0
+	case ">":
+		holds = c > 0
+	case ">=":
+		holds = c >= 0
+	}
+	return holds, nil, err
+}
+
+func isNaN(v Value) bool {
+	f, ok := v.(Float)
+	return ok && f != f
+}
+
+func (x *testExpr) eval(r *renderer) (Value, error) {
+	v, err := r.eval(x.of)
+	if err != nil {
+		return nil, err
+	}
+	a, err := r.actuals(x.args)
+	if err != nil {
+		return nil, err
+	}
+	v, err = x.fn.apply(r, "test "+x.name, v, a)
+	if err != nil {
+		return nil, r.wrong(x, err)
+	}
+	if truth, known := Truth(v); known {
+		return Bool(truth != x.negate), nil
+	}
+	return v, nil
+}
+
+func (x *filterExpr) eval(r *renderer) (Value, error) {
+	v, err := r.eval(x.of)
+	if err != nil {
+		return nil, err
+	}
+	return r.filter(x, v)
+}
+
+// filter runs one filter on v.
+func (r *renderer) filter(x *filterExpr, v Value) (Value, error) {
+	a, err := r.actuals(x.args)
+	if err != nil {
+		return nil, err
+	}
+	v, err = x.fn.apply(r, "filter "+x.name, v, a)
+	if err != nil {
+		return nil, r.wrong(x, err)
+	}
+	return r.placed(x, v), nil
+}
