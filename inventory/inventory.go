@@ -5,6 +5,7 @@ package inventory
 import (
 	"cmp"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -42,6 +43,7 @@ type Host struct {
 type group struct {
 	name     string
 	hosts    []string
+	has      map[string]bool // the hosts
 	children []string
 	vars     vars.Layer
 	depth    int // the longest way from all
@@ -61,7 +63,7 @@ func empty() *Inventory {
 func (inv *Inventory) group(name string) *group {
 	g := inv.groups[name]
 	if g == nil {
-		g = &group{name: name, vars: vars.Layer{}}
+		g = &group{name: name, has: map[string]bool{}, vars: vars.Layer{}}
 		inv.groups[name] = g
 		inv.order = append(inv.order, name)
 	}
@@ -81,7 +83,8 @@ func (inv *Inventory) host(name string) *Host {
 // join puts a host into a group.
 func (inv *Inventory) join(host, name string) {
 	inv.host(host)
-	if g := inv.group(name); !slices.Contains(g.hosts, host) {
+	if g := inv.group(name); !g.has[host] {
+		g.has[host] = true
 		g.hosts = append(g.hosts, host)
 	}
 }
@@ -132,7 +135,7 @@ func (inv *Inventory) ungroup() {
 			}
 		}
 	}
-	inv.groups[ungrouped].hosts = nil
+	inv.groups[ungrouped].hosts, inv.groups[ungrouped].has = nil, map[string]bool{}
 	for _, host := range candidates {
 		if !grouped[host] {
 			inv.join(host, ungrouped)
@@ -309,19 +312,20 @@ func (inv *Inventory) Beside(dir string) (*Inventory, source.Errors) {
 func (inv *Inventory) readFiles(dir string) (files, source.Errors) {
 	f := files{groups: map[string]vars.Layer{}, hosts: map[string]vars.Layer{}}
 	var errs source.Errors
-	read := func(into map[string]vars.Layer, kind, name string) {
-		layer, mistakes := vars.Beside(filepath.Join(dir, kind), name)
-		errs = append(errs, mistakes...)
-		into[name] = layer
+	read := func(into map[string]vars.Layer, kind string, names []string) {
+		dir := filepath.Join(dir, kind)
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return
+		}
+		for _, name := range names {
+			layer, mistakes := vars.Beside(dir, name)
+			errs = append(errs, mistakes...)
+			into[name] = layer
+		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(inv.groups)) {
-		read(f.groups, "group_vars", name)
-	}
-	for _, name := range slices.Sorted(maps.Keys(inv.hosts)) {
-		read(f.hosts, "host_vars", name)
-	}
-	if inv.hosts[localhost] == nil {
-		read(f.hosts, "host_vars", localhost)
-	}
+	read(f.groups, "group_vars", slices.Sorted(maps.Keys(inv.groups)))
+	hosts := slices.AppendSeq([]string{localhost}, maps.Keys(inv.hosts))
+	slices.Sort(hosts)
+	read(f.hosts, "host_vars", slices.Compact(hosts))
 	return f, errs
 }

@@ -44,25 +44,18 @@ func (inv *Inventory) Select(pattern string) ([]*Host, error) {
 	if len(plain) == 0 {
 		plain = []string{all}
 	}
-	var chosen []string
-	for _, term := range plain {
-		names, err := inv.match(term)
-		if err != nil {
+	chosen, err := inv.union(plain)
+	if err != nil {
+		return nil, err
+	}
+	for _, term := range both {
+		if chosen, err = inv.keep(chosen, term, true); err != nil {
 			return nil, err
 		}
-		for _, name := range names {
-			if !slices.Contains(chosen, name) {
-				chosen = append(chosen, name)
-			}
-		}
 	}
-	for keep, list := range map[bool][]string{true: both, false: without} {
-		for _, term := range list {
-			names, err := inv.match(term)
-			if err != nil {
-				return nil, err
-			}
-			chosen = slices.DeleteFunc(chosen, func(name string) bool { return slices.Contains(names, name) != keep })
+	for _, term := range without {
+		if chosen, err = inv.keep(chosen, term, false); err != nil {
+			return nil, err
 		}
 	}
 	hosts := make([]*Host, len(chosen))
@@ -72,6 +65,42 @@ func (inv *Inventory) Select(pattern string) ([]*Host, error) {
 		}
 	}
 	return hosts, nil
+}
+
+// union gives what any of the terms means, each host once.
+func (inv *Inventory) union(terms []string) ([]string, error) {
+	var chosen []string
+	for _, term := range terms {
+		names, err := inv.match(term)
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, names...)
+	}
+	return once(chosen), nil
+}
+
+// keep leaves those of the chosen hosts that the term means, or does not mean.
+func (inv *Inventory) keep(chosen []string, term string, meant bool) ([]string, error) {
+	names, err := inv.match(term)
+	if err != nil {
+		return nil, err
+	}
+	in := map[string]bool{}
+	for _, name := range names {
+		in[name] = true
+	}
+	return slices.DeleteFunc(chosen, func(name string) bool { return in[name] != meant }), nil
+}
+
+// once drops what stood in the list before.
+func once(names []string) []string {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(names, func(name string) bool {
+		twice := seen[name]
+		seen[name] = true
+		return twice
+	})
 }
 
 // Limit is Select for what --limit gives: a pattern, or @ and the name of a file
@@ -162,12 +191,7 @@ func (inv *Inventory) matching(fits func(string) bool) []string {
 			names = append(names, name)
 		}
 	}
-	seen := map[string]bool{}
-	return slices.DeleteFunc(names, func(name string) bool {
-		twice := seen[name]
-		seen[name] = true
-		return twice
-	})
+	return once(names)
 }
 
 // slice takes one host, or those from first to last, both included.

@@ -99,7 +99,7 @@ func (r *reader) freeText(a *Args, n *yaml.Node, free string) {
 		plainKey := strings.HasPrefix(w.Raw, name+"=")
 		arg, isArg := a.known[name]
 		switch {
-		case free != "" && (!found || !plainKey || !isArg || arg.Name == free || arg.Type == "a list"):
+		case free != "" && (!found || !plainKey || !isArg || arg.Name == free || arg.List):
 			continue
 		case !found || !identifier.MatchString(name):
 			r.errs = append(r.errs, r.file.Inside(n, w.Start).Errorf(len([]rune(w.Raw)), "want name=value, found %q", w.Raw).

@@ -23,7 +23,6 @@ var unsupported = map[string]string{
 	"poll":               "",
 	"check_mode":         "",
 	"collections":        "",
-	"connection_user":    "",
 	"debugger":           "",
 	"delegate_facts":     "",
 	"diff":               "",

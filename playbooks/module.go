@@ -42,7 +42,7 @@ func (a *Args) expand(s jinja.Scope) (*yaml.Node, error) {
 		var err error
 		switch {
 		case arg.Expr:
-			n, err = a.evaluate(value, s)
+			n, err = a.evaluate(value, s, arg.List)
 		case arg.File:
 			n, err = a.local(value, arg, s)
 		default:
@@ -97,21 +97,25 @@ func (a *Args) render(n *yaml.Node, s jinja.Scope) (*yaml.Node, error) {
 	return &out, nil
 }
 
-// evaluate gives an expression, or a list of them, with what it comes to.
-func (a *Args) evaluate(n *yaml.Node, s jinja.Scope) (*yaml.Node, error) {
+// evaluate gives an expression, or a list of them, with what it comes to. One
+// that stands for a condition must be defined; one that is only shown need not.
+func (a *Args) evaluate(n *yaml.Node, s jinja.Scope, condition bool) (*yaml.Node, error) {
 	e := a.exprs[n]
 	if e == nil {
 		out := *n
 		out.Content = make([]*yaml.Node, len(n.Content))
 		for i, item := range n.Content {
 			var err error
-			if out.Content[i], err = a.evaluate(item, s); err != nil {
+			if out.Content[i], err = a.evaluate(item, s, true); err != nil {
 				return nil, err
 			}
 		}
 		return &out, nil
 	}
 	v, err := e.Eval(s)
+	if err != nil && !condition && isUndefined(n.Value, s) {
+		v, err = jinja.FromGo("VARIABLE IS NOT DEFINED!"), nil
+	}
 	if err != nil {
 		return nil, a.file.Relocate(n, err)
 	}
@@ -128,6 +132,18 @@ func (a *Args) evaluate(n *yaml.Node, s jinja.Scope) (*yaml.Node, error) {
 		made.Content = append(made.Content, word(n, "value"), value)
 	}
 	return made, nil
+}
+
+// isUndefined reports whether an expression fails because what it names is not
+// there.
+func isUndefined(text string, s jinja.Scope) bool {
+	e, err := jinja.ParseExpr("("+text+") is undefined", source.Pos{})
+	if err != nil {
+		return false
+	}
+	v, err := e.Eval(s)
+	missing, known := jinja.Truth(v)
+	return err == nil && known && missing
 }
 
 // local gives a file of the controller with its content.

@@ -104,3 +104,14 @@ func TestModuleSaysWhatIsNotKnownYet(t *testing.T) {
 		assert.Equal(t, "the result of a", unknown.Reason, text)
 	}
 }
+
+func TestDebugOfAVariableThatIsNotThere(t *testing.T) {
+	m, err := task(t, "debug: {var: nope}").Module(scope{})
+	require.NoError(t, err)
+	assert.Equal(t, "VARIABLE IS NOT DEFINED!", fields(t, m)["Var"].(map[string]any)["Value"])
+
+	_, err = task(t, "assert: {that: nope}").Module(scope{})
+	assert.ErrorContains(t, err, "x.yml:3:22: ")
+	_, err = task(t, "debug: {var: 1 // 0}").Module(scope{})
+	assert.Error(t, err, "another mistake is not hidden")
+}

@@ -180,11 +180,7 @@ func (d *decoder) duration(n *yaml.Node, v reflect.Value, f field) {
 func (d *decoder) mode(n *yaml.Node, v reflect.Value, f field) {
 	text := strings.TrimPrefix(strings.TrimSpace(n.Value), "0o")
 	base := 8
-	isNumber := false
-	switch Scalar(n).(type) {
-	case int64:
-		isNumber = true
-	}
+	_, isNumber := Scalar(n).(int64)
 	if isNumber && n.Style&yaml.TaggedStyle != 0 {
 		base = 10
 	} else if isNumber && !strings.HasPrefix(text, "0") {

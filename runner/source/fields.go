@@ -35,6 +35,7 @@ type Arg struct {
 	Type     string // in the user's words: text, boolean, number, list of text, ...
 	Required bool
 	Free     bool // takes the text that stands behind the module's name
+	List     bool // takes several values
 	Expr     bool // an expression, written without {{ }}
 	File     bool // the path of a file on the controller
 	Secret   bool
@@ -64,7 +65,7 @@ func describe(v reflect.Value) []Arg {
 	for i, f := range fields {
 		at := v.FieldByIndex(f.index)
 		args[i] = Arg{
-			Name: f.name, Aliases: f.aliases, Type: typeName(at.Type(), f), Required: f.required, Free: f.free, Expr: f.expr,
+			Name: f.name, Aliases: f.aliases, Type: typeName(at.Type(), f), Required: f.required, Free: f.free, List: at.Kind() == reflect.Slice, Expr: f.expr,
 			File: f.file, Secret: f.secret, Rest: f.rest, Enum: f.enum, Doc: f.doc, Default: written(at),
 		}
 		if inner := element(at.Type()); inner.Kind() == reflect.Struct && !f.expr && !f.file {

@@ -224,7 +224,7 @@ func Kind(n *yaml.Node) string {
 	case yaml.SequenceNode:
 		return "a list"
 	}
-	switch v := Scalar(n).(type) {
+	switch Scalar(n).(type) {
 	case nil:
 		return "nothing"
 	case bool:
@@ -233,8 +233,6 @@ func Kind(n *yaml.Node) string {
 		return "text"
 	case float64:
 		return "a number with a fraction"
-	default:
-		_ = v
-		return "a number"
 	}
+	return "a number"
 }
