@@ -67,8 +67,8 @@ func (m *command) Check(ctx context.Context, t Target) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
-	if why != "" {
-		return Change{Vars: skipped(why, cmd)}, nil
+	if why != nil {
+		return why.skipped(cmd), nil
 	}
 	return opaqueChange(m.step(words), cmd), nil
 }

@@ -70,7 +70,8 @@ func (m *file) Check(ctx context.Context, t Target) (Change, error) {
 	if m.Src != "" {
 		w.src = places[1]
 	}
-	if err := errors.Join(w.err, w.src.err); err != nil {
+	err = errors.Join(w.err, w.src.err)
+	if err != nil && !(m.State == "absent" && errors.Is(err, errThroughFile)) {
 		return Change{}, err
 	}
 	change, err := w.check(ctx, t)
@@ -188,16 +189,21 @@ func opaque(steps []Step) []Step {
 }
 
 func (w filing) vars() map[string]any {
-	vars := map[string]any{"path": w.path, "dest": w.path, "state": w.self.kind()}
+	in, path := w.self, w.path
+	if w.Follow && w.end != nil && w.link != "" && w.state() != "link" {
+		in, path = w.end, w.real
+	}
+	vars := map[string]any{"path": path, "dest": path, "state": in.kind()}
 	if w.Src != "" {
 		vars["src"] = w.Src
 	}
-	if w.State == "hard" && w.self != nil {
+	if in == nil {
+		return vars
+	}
+	if in.is(typeFile) && in.links > 1 {
 		vars["state"] = "hard"
 	}
-	if in := w.at(w.Follow); in != nil {
-		vars["mode"], vars["size"] = octal(in.perm()), in.size
-		vars["uid"], vars["gid"], vars["owner"], vars["group"] = in.uid, in.gid, in.owner, in.group
-	}
+	vars["mode"], vars["size"] = octal(in.perm()), in.size
+	vars["uid"], vars["gid"], vars["owner"], vars["group"] = in.uid, in.gid, in.owner, in.group
 	return vars
 }

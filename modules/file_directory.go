@@ -12,8 +12,11 @@ func (w filing) directory(ctx context.Context, t Target) (Change, error) {
 	switch {
 	case in == nil && w.self == nil:
 		return w.newDirectory(), nil
+	case in == nil && w.real == "":
+		return Change{}, fmt.Errorf("%q is a link to %q, which leads nowhere", w.path, w.link)
 	case in == nil:
-		return Change{}, fmt.Errorf("%q is a link to %q, which does not exist", w.path, w.link)
+		w.path, w.ancestor = w.real, path.Dir(w.real)
+		return w.newDirectory(), nil
 	case !in.is(typeDir):
 		return Change{}, fmt.Errorf("%q is a %s already; remove it first (state: absent)", w.path, in.kind())
 	}

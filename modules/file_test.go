@@ -42,6 +42,10 @@ func TestFileDirectory(t *testing.T) {
 		change = h.settle(newFile(dir+"/a", "directory", func(m *file) { m.Mode = "0755" }))
 		assert.Equal(t, []Diff{{What: "mode of " + dir + "/a", Have: "0711", Want: "0755"}}, change.Diffs)
 		assert.Equal(t, "directory", change.Vars["state"])
+
+		require.NoError(t, os.Symlink("later", dir+"/link"))
+		h.settle(newFile(dir+"/link", "directory", nil))
+		assert.DirExists(t, dir+"/later", "what the link points at is made")
 	}
 }
 
@@ -77,6 +81,7 @@ func TestFileAbsent(t *testing.T) {
 		written(t, dir+"/file", "", 0o600)
 		require.NoError(t, os.Symlink("circle", dir+"/circle"))
 		assert.Empty(t, check(t, newFile(dir+"/no", "absent", nil), h).Steps)
+		assert.Empty(t, check(t, newFile(dir+"/file/below", "absent", nil), h).Steps)
 		h.settle(newFile(dir+"/circle", "absent", nil))
 
 		change := h.settle(newFile(dir+"/link/", "absent", nil))
@@ -150,8 +155,9 @@ func TestFileHardLink(t *testing.T) {
 		written(t, dir+"/other", "2", 0o600)
 		h.settle(newFile(dir+"/hard", "hard", func(m *file) { m.Src, m.Mode = dir+"/one", "0640" }))
 		assert.Equal(t, "1", contentOf(t, dir+"/hard"))
-		change := h.settle(newFile(dir+"/other", "hard", func(m *file) { m.Src, m.Force = dir+"/one", true }))
-		assert.Equal(t, "hard", change.Vars["state"])
+		forced := newFile(dir+"/other", "hard", func(m *file) { m.Src, m.Force = dir+"/one", true })
+		h.settle(forced)
+		assert.Equal(t, "hard", check(t, forced, h).Vars["state"])
 		assert.Equal(t, "1", contentOf(t, dir+"/other"))
 	}
 }
@@ -161,6 +167,7 @@ func TestFileFails(t *testing.T) {
 	written(t, dir+"/file", "", 0o600)
 	written(t, dir+"/other", "", 0o600)
 	require.NoError(t, os.Symlink("nowhere", dir+"/dangling"))
+	require.NoError(t, os.Symlink("no/where", dir+"/deep"))
 	src := func(src string) func(*file) { return func(m *file) { m.Src = src } }
 	tests := []struct {
 		m   *file
@@ -171,7 +178,7 @@ func TestFileFails(t *testing.T) {
 		{newFile(dir+"/dangling", "file", nil), `file "` + dir + `/dangling" does not exist; create it (state: touch, or the module copy)`},
 		{newFile(dir, "file", nil), `"` + dir + `" is a directory, and state file wants a file`},
 		{newFile(dir+"/file", "directory", nil), `"` + dir + `/file" is a file already; remove it first (state: absent)`},
-		{newFile(dir+"/dangling", "directory", nil), `"` + dir + `/dangling" is a link to "nowhere", which does not exist`},
+		{newFile(dir+"/deep", "directory", nil), `"` + dir + `/deep" is a link to "no/where", which leads nowhere`},
 		{newFile(dir+"/file", "link", nil), `"` + dir + `/file" is no link yet; say with src what it shall point at`},
 		{newFile(dir+"/l", "link", src("no")), `src "no" does not exist on the target; create it first, or write force: true`},
 		{newFile(dir+"/file", "link", src("other")), `"` + dir + `/file" is a file, not a link; write force: true to replace it`},

@@ -10,26 +10,29 @@ import (
 // paths or patterns, looked at from the directory chdir.
 type guard struct{ chdir, creates, removes string }
 
-// done says why the command need not run, or "" when it must.
-func (g guard) done(ctx context.Context, t Target) (string, error) {
+// reason is why a command need not run: what became of path.
+type reason struct{ path, state string }
+
+// done says why the command need not run, or nil when it must.
+func (g guard) done(ctx context.Context, t Target) (*reason, error) {
 	if g.creates == "" && g.removes == "" {
-		return "", nil
+		return nil, nil
 	}
 	out, err := t.Query(ctx, g.query())
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if out.Code != 0 {
-		return "", fmt.Errorf("looking for creates %q and removes %q: exit code %d: %s",
+		return nil, fmt.Errorf("looking for creates %q and removes %q: exit code %d: %s",
 			g.creates, g.removes, out.Code, strings.TrimSpace(out.Stderr))
 	}
 	switch strings.TrimSpace(out.Stdout) {
 	case "creates":
-		return g.creates + " exists", nil
+		return &reason{g.creates, "exists"}, nil
 	case "removes":
-		return g.removes + " does not exist", nil
+		return &reason{g.removes, "does not exist"}, nil
 	}
-	return "", nil
+	return nil, nil
 }
 
 // query prints which of the two makes the command needless, if one does. A
@@ -51,10 +54,10 @@ func (g guard) query() Run {
 }
 
 // skipped is what a command that need not run registers.
-func skipped(why string, command any) map[string]any {
-	text := "skipped, since " + why
-	return map[string]any{
-		"cmd": command, "rc": 0, "stdout": text, "stdout_lines": []any{text},
-		"stderr": "", "stderr_lines": []any{}, "msg": "Did not run command since " + why,
-	}
+func (r reason) skipped(command any) Change {
+	text := "skipped, since " + r.path + " " + r.state
+	return Change{Vars: map[string]any{
+		"cmd": command, "rc": 0, "stdout": text, "stdout_lines": []any{text}, "stderr": "", "stderr_lines": []any{},
+		"msg": "Did not run command since '" + r.path + "' " + r.state,
+	}}
 }

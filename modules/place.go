@@ -2,6 +2,7 @@ package modules
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -12,7 +13,7 @@ import (
 type place struct {
 	path     string // absolute
 	link     string // where a symbolic link points, as it is written; empty for others
-	real     string // the path at the end of all links, if path is a link
+	real     string // the path at the end of all links, if path is a link; empty if even its directory is missing
 	self     *inode // the path itself; nil: nothing is there
 	end      *inode // at the end of all links; nil: nothing is there
 	access   string // of r, w and x, those that the looking user has
@@ -82,11 +83,17 @@ status() {
   s=$(LC_ALL=C stat "$@" 2>&1) || case $s in *'No such file'*) s= ;; *) s="error $s" ;; esac
   nul "$s"
 }
+real() {
+  if [ -e "$p" ]; then nul "$(readlink -f -- "$p")"; return; fi
+  case $l in /*) ;; *) l=${p%/*}/$l ;; esac
+  if [ -L "$l" ] || [ ! -d "${l%/*}/" ]; then l=; fi
+  nul "$l"
+}
 look() {
   p=$1 a=
   case $p in /*) ;; *) p=$PWD/$p ;; esac
   nul "$p"
-  if [ -L "$p" ]; then nul "$(readlink -- "$p")"; nul "$(readlink -f -- "$p")"; else nul ''; nul ''; fi
+  if [ -L "$p" ]; then l=$(readlink -- "$p"); nul "$l"; real; else nul ''; nul ''; fi
   status -c "$format" -- "$p"
   status -L -c "$format" -- "$p"
   if [ -r "$p" ]; then a=r; fi
@@ -152,11 +159,17 @@ func parsePlace(f []string) place {
 	return p
 }
 
+// errThroughFile says that a path runs through a file, so nothing can be there.
+var errThroughFile = errors.New("cannot be looked at: the path runs through what is not a directory")
+
 func parseInode(text string) (*inode, error) {
 	if text == "" {
 		return nil, nil
 	}
 	if why, failed := strings.CutPrefix(text, "error "); failed {
+		if strings.Contains(why, "Not a directory") {
+			return nil, errThroughFile
+		}
 		return nil, fmt.Errorf("cannot be looked at: %s", why)
 	}
 	parts := strings.Split(text, "|")

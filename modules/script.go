@@ -43,8 +43,10 @@ func (m *script) Check(ctx context.Context, t Target) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
-	if why != "" {
-		return Change{Vars: skipped(why, command)}, nil
+	if why != nil {
+		change := why.skipped(command)
+		change.Vars["skipped"] = true // unlike command's, a script's guard skips the task
+		return change, nil
 	}
 	return opaqueChange(m.step("script "+command), command), nil
 }

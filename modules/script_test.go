@@ -70,6 +70,7 @@ func TestScriptGuard(t *testing.T) {
 	change := check(t, m, &fake{commands: map[string]Output{query: {Stdout: "creates\n"}}})
 	assert.Empty(t, change.Steps)
 	assert.Equal(t, "fix.sh", change.Vars["cmd"])
+	assert.Equal(t, true, change.Vars["skipped"])
 	_, err := m.Check(t.Context(), &fake{errs: map[string]error{query: errors.New("lost")}})
 	assert.EqualError(t, err, "lost")
 }

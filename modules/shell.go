@@ -44,8 +44,8 @@ func (m *shell) Check(ctx context.Context, t Target) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
-	if why != "" {
-		return Change{Vars: skipped(why, m.Cmd)}, nil
+	if why != nil {
+		return why.skipped(m.Cmd), nil
 	}
 	r := Run{
 		Shell: m.Cmd, Exe: m.Executable, Dir: m.Chdir, Opaque: true,

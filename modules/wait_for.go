@@ -28,7 +28,7 @@ type waitFor struct {
 	Host           string        `arg:"host" doc:"The host whose port is tried, as the target sees it."`
 	Port           int           `arg:"port" doc:"The TCP port to try."`
 	Path           string        `arg:"path" doc:"The path on the target to look at, instead of a port."`
-	SearchRegex    string        `arg:"search_regex" doc:"A regular expression that the file must match; ^ and $ are the ends of a line."`
+	SearchRegex    string        `arg:"search_regex" doc:"A regular expression that the file must match where it is wanted there; ^ and $ are the ends of a line."`
 	State          string        `arg:"state" enum:"started stopped present absent drained" doc:"What to wait for: started and present want it there, stopped and absent want it gone; drained is not supported."`
 	Timeout        time.Duration `arg:"timeout" doc:"How long to wait in all, in seconds; without port and path simply how long."`
 	Delay          time.Duration `arg:"delay" doc:"How long to wait before the first look, in seconds."`
@@ -67,7 +67,7 @@ func (m *waitFor) Check(ctx context.Context, t Target) (Change, error) {
 		return Change{}, err
 	}
 	if m.Port == 0 && m.Path == "" {
-		return Change{Steps: []Step{Pause{For: m.Timeout}}, Vars: map[string]any{"state": m.State}}, nil
+		return Change{Steps: []Step{Pause{For: m.Timeout}}, Vars: m.vars()}, nil
 	}
 	look := m.lookAtPort
 	if m.Path != "" {
@@ -80,11 +80,14 @@ func (m *waitFor) Check(ctx context.Context, t Target) (Change, error) {
 	change := Change{Vars: vars, Wait: Wait{
 		Delay: m.Delay, Timeout: m.Timeout, Interval: m.Sleep, Message: m.Msg,
 	}}
-	if wanted := m.State == "started" || m.State == "present"; wanted != there {
-		change.Diffs = []Diff{{What: m.what(), Have: have, Want: m.want(wanted)}}
+	if there != m.wanted() {
+		change.Diffs = []Diff{{What: m.what(), Have: have, Want: m.want()}}
 	}
 	return change, nil
 }
+
+// wanted says whether port or path shall be there, or gone.
+func (m *waitFor) wanted() bool { return m.State == "started" || m.State == "present" }
 
 func (m *waitFor) what() string {
 	if m.Path != "" {
@@ -93,24 +96,40 @@ func (m *waitFor) what() string {
 	return "port " + strconv.Itoa(m.Port) + " of " + m.Host
 }
 
-func (m *waitFor) want(there bool) string {
+func (m *waitFor) want() string {
 	switch {
-	case m.SearchRegex != "" && there:
-		return fmt.Sprintf("a match of %q", m.SearchRegex)
-	case m.SearchRegex != "":
-		return fmt.Sprintf("no match of %q", m.SearchRegex)
-	case m.Path != "" && there:
-		return "there"
-	case m.Path != "":
+	case m.Path != "" && !m.wanted():
 		return "absent"
-	case there:
+	case m.SearchRegex != "":
+		return fmt.Sprintf("a match of %q", m.SearchRegex)
+	case m.Path != "":
+		return "there"
+	case m.wanted():
 		return "open"
 	}
 	return "closed"
 }
 
+// vars are the keys that a result always has.
+func (m *waitFor) vars() map[string]any {
+	vars := map[string]any{
+		"state": m.State, "port": nil, "path": nil, "search_regex": nil,
+		"match_groups": []any{}, "match_groupdict": map[string]any{},
+	}
+	if m.Port != 0 {
+		vars["port"] = m.Port
+	}
+	if m.Path != "" {
+		vars["path"] = m.Path
+	}
+	if m.SearchRegex != "" {
+		vars["search_regex"] = m.SearchRegex
+	}
+	return vars
+}
+
 func (m *waitFor) lookAtPort(ctx context.Context, t Target) (have string, there bool, vars map[string]any, err error) {
-	vars = map[string]any{"port": m.Port, "host": m.Host, "state": m.State}
+	vars = m.vars()
 	_, err = t.Fetch(ctx, Request{
 		URL:     "tcp://" + net.JoinHostPort(m.Host, strconv.Itoa(m.Port)),
 		Timeout: m.ConnectTimeout, ViaHost: true,
@@ -126,7 +145,7 @@ func (m *waitFor) lookAtPort(ctx context.Context, t Target) (have string, there 
 }
 
 func (m *waitFor) lookAtPath(ctx context.Context, t Target) (have string, there bool, vars map[string]any, err error) {
-	vars = map[string]any{"path": m.Path, "state": m.State}
+	vars = m.vars()
 	out, err := t.Query(ctx, m.pathQuery())
 	switch {
 	case err != nil:
@@ -135,14 +154,13 @@ func (m *waitFor) lookAtPath(ctx context.Context, t Target) (have string, there 
 		return "absent", false, vars, nil
 	case out.Code != 0:
 		return "", false, vars, fmt.Errorf("looking at %q: exit code %d: %s", m.Path, out.Code, strings.TrimSpace(out.Stderr))
-	case m.SearchRegex == "":
+	case !m.searches():
 		return "there", true, vars, nil
 	}
 	re, err := m.regex()
 	if err != nil {
 		return "", false, vars, err
 	}
-	vars["search_regex"] = m.SearchRegex
 	match := re.FindStringSubmatch(out.Stdout)
 	if match == nil {
 		return "there, without a match", false, vars, nil
@@ -157,12 +175,16 @@ func (m *waitFor) lookAtPath(ctx context.Context, t Target) (have string, there 
 	return "there, with a match", true, vars, nil
 }
 
+// searches says whether the content matters: a file that shall be gone is not
+// read.
+func (m *waitFor) searches() bool { return m.SearchRegex != "" && m.wanted() }
+
 // missing is the exit code by which pathQuery says that nothing is there.
 const missing = 44
 
 func (m *waitFor) pathQuery() Run {
 	text := "p=" + shellWord(m.Path) + "\n[ -e \"$p\" ] || exit " + strconv.Itoa(missing) + "\n"
-	if m.SearchRegex != "" {
+	if m.searches() {
 		text += "exec cat -- \"$p\"\n"
 	}
 	return Run{Shell: text}

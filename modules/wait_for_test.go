@@ -79,8 +79,7 @@ func TestWaitForPath(t *testing.T) {
 		{"not yet gone", log, "", "absent", "there"},
 		{"matches", log, `^ready id=(?P<id>\d+)$`, "started", ""},
 		{"does not match", log, "^id", "started", "there, without a match"},
-		{"match not gone", log, "ready", "absent", "there, with a match"},
-		{"match is gone", log, "nothing", "absent", ""},
+		{"gone means the file, not the match", log, "nothing", "absent", "there"},
 	}
 	for shell, h := range shells(t) {
 		for _, tt := range tests {
