@@ -56,8 +56,7 @@ func (l *Lab) injectFault(ctx context.Context, h Host) error {
 	return l.installIpset(ctx, h, debs)
 }
 
-// foreignSet makes the set, or takes it away, with the ipset of the Debian tree,
-// which is 7.17 whatever the host has.
+// foreignSet makes the set, or takes it away, with ipset 7.17.
 func (l *Lab) foreignSet(ctx context.Context, h Host, want bool) error {
 	script := fmt.Sprintf("create -exist %[1]s hash:ip\nadd -exist %[1]s %[2]s\n", foreignSet, foreignMember)
 	if !want {
@@ -70,16 +69,8 @@ func (l *Lab) foreignSet(ctx context.Context, h Host, want bool) error {
 			return nil
 		}
 	}
-	r, err := l.record(h.Name)
-	if err != nil {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, "nsenter", "--target", fmt.Sprint(r.PID), "--net", "chroot", l.Parts.Base, "ipset", "restore")
-	cmd.Stdin = strings.NewReader(script)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: the set %s: %w: %s", h.Name, foreignSet, err, out)
-	}
-	return nil
+	_, err := l.newIpset(ctx, h, script, "restore")
+	return err
 }
 
 // installIpset makes a folder's packages the ones that the host has, by dpkg,

@@ -1,0 +1,128 @@
+//go:build linux
+
+package lab
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"runbook/tests/lab/snapshot"
+)
+
+func TestNodesReady(t *testing.T) {
+	const list = `{"items":[
+		{"status":{"conditions":[{"type":"MemoryPressure","status":"False"},{"type":"Ready","status":"True"}]}},
+		{"status":{"conditions":[{"type":"Ready","status":"Unknown"}]}}]}`
+	require.NoError(t, nodesReady(list, 1))
+	require.ErrorContains(t, nodesReady(list, 2), "1 of 2")
+	require.Error(t, nodesReady("", 0))
+}
+
+func TestParsePods(t *testing.T) {
+	got, err := parsePods(`{"items":[
+		{"metadata":{"namespace":"b","name":"x"},"spec":{"nodeName":"node001"},
+		 "status":{"phase":"Running","podIP":"10.244.1.2","conditions":[{"type":"Ready","status":"True"}]}},
+		{"metadata":{"namespace":"a","name":"y","labels":{"k8s-app":"calico-node"}},"status":{"phase":"Running","conditions":[{"type":"Ready","status":"False"}]}},
+		{"metadata":{"namespace":"a","name":"going","deletionTimestamp":"2025-11-24T00:00:00Z"}}]}`)
+	require.NoError(t, err)
+	require.Len(t, got, 2, "a pod that is going does not count")
+	require.True(t, got[0].calico() && got[0].Running && !got[0].Ready)
+	require.Equal(t, pod{Namespace: "b", Name: "x", Node: "node001", IP: "10.244.1.2", Running: true, Ready: true}, got[1])
+}
+
+func TestSettled(t *testing.T) {
+	calico := func(ready bool) pod {
+		return pod{Name: "calico", Labels: map[string]string{"k8s-app": "calico-node"}, Running: true, Ready: ready}
+	}
+	other := pod{Name: "other", Running: true, Ready: true}
+	one := func(c pod, rest pod) []pod { return []pod{c, rest, other, other, other, other, other, other, other} }
+	tests := []struct {
+		name    string
+		pods    []pod
+		healthy bool
+		want    string
+	}{
+		{"all ready", one(calico(true), other), true, ""},
+		{"the fault keeps calico unready", one(calico(false), other), false, ""},
+		{"calico must be ready without a fault", one(calico(false), other), true, "calico"},
+		{"the fault keeps nothing else unready", one(calico(false), pod{Name: "late"}), false, "late"},
+		{"a pod is missing", one(calico(true), other)[:8], true, "8 pods"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := settled(tt.pods, tt.healthy, 1)
+			if tt.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, tt.want)
+		})
+	}
+}
+
+func TestParseObjects(t *testing.T) {
+	const (
+		pod   = `{"items":[{"kind":"Pod","metadata":{"namespace":"a","name":"p","uid":"u","resourceVersion":"%"}}]}`
+		node  = `{"items":[{"kind":"Node","metadata":{"name":"n","uid":"u","resourceVersion":"1"},"spec":{"taints":[]},"status":{"x":1}}]}`
+		beat  = `{"items":[{"kind":"Node","metadata":{"name":"n","uid":"u","resourceVersion":"2"},"spec":{"taints":[]},"status":{"x":2}}]}`
+		taint = `{"items":[{"kind":"Node","metadata":{"name":"n","uid":"u","resourceVersion":"2"},"spec":{"taints":[{"key":"k"}]}}]}`
+	)
+	read := func(list string) snapshot.Snapshot {
+		s, err := parseObjects(list)
+		require.NoError(t, err)
+		return s
+	}
+	require.Equal(t, snapshot.Snapshot{"cluster Pod a/p": "u version %"}, read(pod))
+	require.Empty(t, snapshot.Diff(read(node), read(beat)), "a heartbeat is no change")
+	require.Len(t, snapshot.Diff(read(node), read(taint)), 1)
+}
+
+func TestCheckOursProtectsOtherFolders(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, checkOurs(filepath.Join(dir, "none")))
+	require.NoError(t, checkOurs(dir))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "letters.txt"), nil, 0o644))
+	require.ErrorContains(t, checkOurs(dir), "holds no lab")
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "procs"), 0o755))
+	require.NoError(t, checkOurs(dir))
+}
+
+func TestParseFault(t *testing.T) {
+	for _, f := range []Fault{None, ClassA, ClassC} {
+		got, err := ParseFault(string(f))
+		require.NoError(t, err)
+		require.Equal(t, f, got)
+	}
+	_, err := ParseFault("b")
+	require.ErrorContains(t, err, `"b"`)
+}
+
+func TestInventoryNamesEveryHostOnce(t *testing.T) {
+	n, err := plan(DefaultSubnet)
+	require.NoError(t, err)
+	l := &Lab{cfg: Config{State: "state"}, net: n}
+	require.Equal(t, `[control_plane]
+node001 ansible_host=10.0.0.100
+node002 ansible_host=10.0.0.101
+node003 ansible_host=10.0.0.102
+
+[workers]
+node004 ansible_host=10.0.0.110
+node005 ansible_host=10.0.0.111
+node006 ansible_host=10.0.0.112
+node007 ansible_host=10.0.0.113
+node008 ansible_host=10.0.0.114
+
+[nodes:children]
+control_plane
+workers
+
+[nodes:vars]
+ansible_user=root
+ansible_ssh_private_key_file=state/id
+ansible_ssh_common_args='-o UserKnownHostsFile=state/known_hosts -o StrictHostKeyChecking=yes'
+`, l.inventory())
+}
