@@ -27,6 +27,9 @@ func Open(ctx context.Context) (*Host, error) {
 // As is this machine as another user. The two share their shells, and a Close of
 // either is a Close of both.
 func (h *Host) As(_ context.Context, as shell.Become) (*Host, error) {
+	if err := as.Validate(); err != nil {
+		return nil, err
+	}
 	return &Host{as: as, shells: h.shells}, nil
 }
 

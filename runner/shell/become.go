@@ -22,9 +22,6 @@ type Become struct {
 	Password func(ctx context.Context) (string, error)
 }
 
-// Same tells whether both give the same shell, so that one can be shared.
-func (b Become) Same(other Become) bool { return b.Key() == other.Key() }
-
 // Key is the identity of the shell, for maps.
 func (b Become) Key() string {
 	b = b.filled()
@@ -39,6 +36,12 @@ func (b Become) filled() Become {
 		b.Method = "sudo"
 	}
 	return b
+}
+
+// Validate says whether a shell could be asked for in this way.
+func (b Become) Validate() error {
+	_, err := b.line("")
+	return err
 }
 
 var userName = regexp.MustCompile(`^[A-Za-z0-9_#][A-Za-z0-9_.@\\#$-]*$`)

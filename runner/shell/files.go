@@ -2,6 +2,7 @@ package shell
 
 import (
 	"context"
+	"crypto/sha256"
 	_ "embed"
 	"fmt"
 	"io/fs"
@@ -125,7 +126,8 @@ func fileMode(raw uint32) fs.FileMode {
 func (s *Shell) Write(ctx context.Context, w modules.Write) error { return s.place(ctx, w, "") }
 
 // WriteFrom is Write with the content already on the target, in the file temp in
-// the directory of the path. The file temp is gone afterwards.
+// the directory of the path. What arrived is compared
+// with w.Data. The file temp is gone afterwards.
 func (s *Shell) WriteFrom(ctx context.Context, w modules.Write, temp string) error {
 	if path.Dir(temp) != path.Dir(w.Path) {
 		return fmt.Errorf("write %q: %q is not in the same directory", w.Path, temp)
@@ -147,10 +149,12 @@ func (s *Shell) place(ctx context.Context, w modules.Write, temp string) error {
 	if w.Backup {
 		backup = "yes"
 	}
-	cmd := script(writeScript, w.Path, strconv.Itoa(len(w.Data)), mode, owner, backup, temp)
-	if temp == "" {
-		cmd.Stdin = string(w.Data)
+	sum, stdin := "", string(w.Data)
+	if temp != "" {
+		sum, stdin = fmt.Sprintf("%x", sha256.Sum256(w.Data)), ""
 	}
+	cmd := script(writeScript, w.Path, strconv.Itoa(len(w.Data)), mode, owner, backup, temp, sum)
+	cmd.Stdin = stdin
 	return s.must(ctx, fmt.Sprintf("write %q", w.Path), cmd)
 }
 

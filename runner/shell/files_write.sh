@@ -1,4 +1,4 @@
-path=$1 size=$2 mode=$3 owner=$4 backup=$5 temp=$6
+path=$1 size=$2 mode=$3 owner=$4 backup=$5 temp=$6 sum=$7
 dir=${path%/*}/
 
 fail() {
@@ -16,6 +16,9 @@ if [ -z "$temp" ]; then
 fi
 have=$(wc -c <"$temp") || fail
 [ "$have" -eq "$size" ] || fail "$have of $size bytes arrived"
+if [ -n "$sum" ] && command -v sha256sum >/dev/null; then
+	[ "$(sha256sum <"$temp")" = "$sum  -" ] || fail "what arrived has another SHA-256"
+fi
 
 keep=
 if [ -e "$path" ]; then

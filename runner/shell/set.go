@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 // ErrNoRoom is what an Opener returns when the target allows no more shells at
@@ -76,7 +77,7 @@ func (t *Set) acquire(ctx context.Context, as Become) (*member, error) {
 	if m := t.use(as.Key()); m != nil { // another started it meanwhile
 		return m, nil
 	}
-	for {
+	for try := 0; ; try++ {
 		s, err := New(ctx, t.open, as)
 		if err == nil {
 			return t.add(as.Key(), s)
@@ -84,7 +85,7 @@ func (t *Set) acquire(ctx context.Context, as Become) (*member, error) {
 		if !errors.Is(err, ErrNoRoom) {
 			return nil, err
 		}
-		if err := t.makeRoom(ctx, err); err != nil {
+		if err := t.makeRoom(ctx, try, err); err != nil {
 			return nil, err
 		}
 	}
@@ -133,19 +134,28 @@ func (t *Set) release(m *member) {
 	}
 }
 
-// makeRoom closes a shell that nobody uses, and waits for one if need be. When
-// there is none at all it returns the error.
-func (t *Set) makeRoom(ctx context.Context, full error) error {
+// maxPauses is how often a target without a shell of ours may say that it has no
+// room: sshd counts a session for a moment after its end.
+const maxPauses = 6
+
+// makeRoom closes a shell that nobody uses, and waits for one if need be.
+func (t *Set) makeRoom(ctx context.Context, try int, full error) error {
 	for {
 		idle, any := t.takeIdle()
 		if idle != nil {
 			return idle.Close()
 		}
+		var again <-chan time.Time
 		if !any {
-			return full
+			if try >= maxPauses {
+				return full
+			}
+			again = time.After(20 * time.Millisecond << try)
 		}
 		select {
 		case <-t.released:
+		case <-again:
+			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -1,0 +1,99 @@
+package ssh
+
+import (
+	"context"
+	"net"
+
+	"runbook/modules"
+	"runbook/runner/shell"
+)
+
+// Host is a machine that was reached, as one user. It is safe for concurrent use.
+// Once its connection is lost every method returns an *Unreachable; Dial again.
+type Host struct {
+	as     shell.Become
+	conn   *connection
+	shells *shell.Set
+}
+
+func newHost(c *connection) *Host {
+	return &Host{conn: c, shells: shell.NewSet(c.open)}
+}
+
+// As is the same machine as another user. The two share the connection, and a
+// Close of either is a Close of both.
+func (h *Host) As(_ context.Context, as shell.Become) (*Host, error) {
+	if err := as.Validate(); err != nil {
+		return nil, err
+	}
+	return &Host{as: as, conn: h.conn, shells: h.shells}, nil
+}
+
+// Query runs a read-only command. It is ended when the connection is lost.
+func (h *Host) Query(ctx context.Context, cmd modules.Run) (out modules.Output, err error) {
+	err = h.with(ctx, func(s *shell.Shell) error {
+		out, err = s.Query(ctx, cmd)
+		return err
+	})
+	return out, err
+}
+
+// Run runs a command. A non-zero exit code is no error. When the connection is
+// lost the command goes on, and the error is an *Unreachable.
+func (h *Host) Run(ctx context.Context, cmd modules.Run) (out modules.Output, err error) {
+	err = h.with(ctx, func(s *shell.Shell) error {
+		out, err = s.Run(ctx, cmd)
+		return err
+	})
+	return out, err
+}
+
+// ReadFile reads a file with its mode and owner. A missing file is an answer.
+func (h *Host) ReadFile(ctx context.Context, path string) (file modules.File, err error) {
+	err = h.with(ctx, func(s *shell.Shell) error {
+		file, err = s.ReadFile(ctx, path)
+		return err
+	})
+	return file, err
+}
+
+// Write puts a whole file in place, atomically. What is big goes by sftp, where
+// the login user may write there and the server has sftp.
+func (h *Host) Write(ctx context.Context, w modules.Write) error {
+	if len(w.Data) > bigWrite && h.as.Key() == (shell.Become{}).Key() {
+		if temp, ok := h.conn.put(ctx, w); ok {
+			return h.with(ctx, func(s *shell.Shell) error { return s.WriteFrom(ctx, w, temp) })
+		}
+	}
+	return h.with(ctx, func(s *shell.Shell) error { return s.Write(ctx, w) })
+}
+
+// Remove deletes a path. One that is not there is as asked.
+func (h *Host) Remove(ctx context.Context, r modules.Remove) error {
+	return h.with(ctx, func(s *shell.Shell) error { return s.Remove(ctx, r) })
+}
+
+// DialContext connects from the host. Deadlines cannot be set on the connection;
+// closing it ends what waits for it.
+func (h *Host) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := h.conn.dial(ctx, network, addr)
+	if err != nil && h.conn.isDown() {
+		return nil, h.conn.commandError(err)
+	}
+	return conn, err
+}
+
+// Close ends every command that still runs, the shells of every user and the
+// connection.
+func (h *Host) Close() error {
+	err := h.shells.Close()
+	h.conn.end(errHostClosed)
+	return err
+}
+
+func (h *Host) with(ctx context.Context, do func(*shell.Shell) error) error {
+	if h.conn.isDown() {
+		return h.conn.commandError(errGone)
+	}
+	return h.conn.commandError(h.shells.With(ctx, h.as, do))
+}
