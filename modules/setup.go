@@ -15,7 +15,7 @@ func init() {
 	register(Def{
 		Name:  "setup",
 		Doc:   "Find out what kind of host this is",
-		New:   func() Module { return &setup{GatherTimeout: 10 * time.Second} },
+		New:   func() Module { return &setup{GatherSubset: []string{"all"}, GatherTimeout: 10 * time.Second} },
 		Facts: HostFacts,
 	})
 }
@@ -93,7 +93,9 @@ func (m *setup) Check(ctx context.Context, t Target) (Change, error) {
 		return Change{}, fmt.Errorf("gathering facts: exit code %d: %s", out.Code, strings.TrimSpace(out.Stderr))
 	}
 	found := parseFindings(out.Stdout)
-	facts := map[string]any{"ansible_env": found.env, "ansible_gather_subset": words(m.groups())}
+	facts := map[string]any{
+		"ansible_env": found.env, "gather_subset": words(m.GatherSubset), "module_setup": true,
+	}
 	for _, part := range []map[string]any{
 		found.platform(), found.distribution(), found.identity(), found.clock(), found.services(),
 		found.hardware(), found.network(), found.virtualization(),
@@ -119,7 +121,7 @@ func (m *setup) keeps(name string) bool {
 type findings struct {
 	value      map[string]string
 	env        map[string]any
-	interfaces map[string]string // by name: address, mtu, state
+	interfaces map[string]string // by name: address, mtu, state, and type if it is no plain one
 }
 
 func parseFindings(text string) findings {

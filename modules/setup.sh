@@ -41,9 +41,10 @@ esac
 case $want in *network*)
   for d in /sys/class/net/*; do
     if [ -e "$d/address" ]; then
-      mac= mtu= state=
+      mac= mtu= state= type=
+      if [ -d "$d/bridge" ]; then type=bridge; fi
       { IFS= read -r mac <"$d/address"; IFS= read -r mtu <"$d/mtu"; IFS= read -r state <"$d/operstate"; } 2>/dev/null
-      fact "interface ${d##*/}" "$mac $mtu $state"
+      fact "interface ${d##*/}" "$mac $mtu $state $type"
     fi
   done
   if has ip; then

@@ -33,12 +33,16 @@ func (f findings) network() map[string]any {
 
 func device(name, value string) map[string]any {
 	d := map[string]any{"device": name, "type": "ether"}
+	w := strings.Fields(value)
+	if len(w) >= 3 {
+		d["macaddress"], d["mtu"], d["active"] = w[0], number(w[1]), w[2] != "down"
+	}
+	if len(w) > 3 {
+		d["type"] = w[3]
+	}
 	if name == "lo" {
 		d["type"] = "loopback"
-	}
-	w := strings.Fields(value)
-	if len(w) == 3 {
-		d["macaddress"], d["mtu"], d["active"] = w[0], number(w[1]), w[2] != "down"
+		delete(d, "macaddress")
 	}
 	return d
 }
@@ -117,7 +121,10 @@ func wayOut(route, family string, devices map[string]map[string]any) map[string]
 	if name == "" || source == "" {
 		return map[string]any{}
 	}
-	facts := map[string]any{"interface": name, "alias": name, "address": source}
+	facts := map[string]any{"interface": name, "address": source}
+	if family == "ipv4" {
+		facts["alias"] = name
+	}
 	if gateway := after(w, "via"); gateway != "" {
 		facts["gateway"] = gateway
 	}

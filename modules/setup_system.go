@@ -75,7 +75,7 @@ func (f findings) distribution() map[string]any {
 	if exact := pointRelease.FindString(f.value["debian_version"]); id == "debian" && exact != "" {
 		version = exact
 	}
-	major, _, _ := strings.Cut(version, ".")
+	major, minor, _ := strings.Cut(version, ".")
 	family := name
 	for _, like := range append([]string{id}, strings.Fields(release["ID_LIKE"])...) {
 		if known := families[like]; known != "" {
@@ -85,9 +85,9 @@ func (f findings) distribution() map[string]any {
 	}
 	return map[string]any{
 		"ansible_distribution": name, "ansible_distribution_version": orNA(version),
-		"ansible_distribution_major_version": orNA(major),
-		"ansible_distribution_release":       orNA(release["VERSION_CODENAME"]),
-		"ansible_os_family":                  family,
+		"ansible_distribution_major_version": orNA(major), "ansible_distribution_minor_version": orNA(minor),
+		"ansible_distribution_release": orNA(release["VERSION_CODENAME"]),
+		"ansible_os_family":            family,
 	}
 }
 
@@ -176,11 +176,11 @@ func (f findings) services() map[string]any {
 	if p := f.value["packages"]; p != "" {
 		facts["ansible_pkg_mgr"] = strings.TrimSuffix(p, "-get")
 	}
-	switch init := f.value["init"]; {
+	switch first := f.value["init"]; { // the first process
 	case f.value["systemd"] == "yes":
 		facts["ansible_service_mgr"] = "systemd"
-	case init == "runit-init", init == "openrc-init", init == "upstart":
-		facts["ansible_service_mgr"] = strings.TrimSuffix(init, "-init")
+	case first != "" && first != "init" && !strings.HasSuffix(first, "sh"):
+		facts["ansible_service_mgr"] = strings.TrimSuffix(first, "-init")
 	}
 	dns := map[string]any{}
 	for _, line := range strings.Split(f.value["resolv"], "\n") {

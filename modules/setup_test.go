@@ -99,14 +99,14 @@ func TestSetupDistribution(t *testing.T) {
 
 func TestSetupNetwork(t *testing.T) {
 	facts := factsOf(t, answers(
-		"interface eth0=02:fc:00:00:00:01 1400 up", "interface br-lan=02:00:00:00:00:02 1500 down",
+		"interface eth0=02:fc:00:00:00:01 1400 up", "interface br-lan=02:00:00:00:00:02 1500 down bridge", "interface lo=00:00:00:00:00:00 65536 unknown ",
 		"addresses=1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever\n"+
 			"4: eth0    inet 10.0.0.100/24 brd 10.0.0.255 scope global eth0\\  valid_lft forever\n"+
 			"4: eth0    inet 10.0.1.7/32 scope global eth0\\  valid_lft forever\n"+
 			"4: eth0    inet6 fd00::2/64 scope global nodad \\  valid_lft forever",
 		"route4=8.8.8.8 via 10.0.0.1 dev eth0 src 10.0.0.100 uid 0 \\    cache", "route6="),
 		func(*setup) {})
-	assert.Equal(t, []any{"br-lan", "eth0"}, facts["ansible_interfaces"])
+	assert.Equal(t, []any{"br-lan", "eth0", "lo"}, facts["ansible_interfaces"])
 	assert.Equal(t, []any{"10.0.0.100", "10.0.1.7"}, facts["ansible_all_ipv4_addresses"])
 	assert.Equal(t, []any{"fd00::2"}, facts["ansible_all_ipv6_addresses"])
 	assert.Equal(t, map[string]any{
@@ -115,7 +115,10 @@ func TestSetupNetwork(t *testing.T) {
 		"macaddress": "02:fc:00:00:00:01", "mtu": int64(1400), "type": "ether",
 	}, facts["ansible_default_ipv4"])
 	assert.Equal(t, map[string]any{}, facts["ansible_default_ipv6"])
-	assert.Equal(t, false, facts["ansible_br_lan"].(map[string]any)["active"])
+	assert.Equal(t, map[string]any{
+		"device": "br-lan", "type": "bridge", "active": false, "macaddress": "02:00:00:00:00:02", "mtu": int64(1500),
+	}, facts["ansible_br_lan"])
+	assert.NotContains(t, facts["ansible_lo"], "macaddress")
 	eth0 := facts["ansible_eth0"].(map[string]any)
 	assert.Equal(t, "10.0.1.7", eth0["ipv4_secondaries"].([]any)[0].(map[string]any)["address"])
 }
@@ -148,14 +151,18 @@ func TestSetupHardware(t *testing.T) {
 }
 
 func TestSetupClockAndServices(t *testing.T) {
-	facts := factsOf(t, answers("date=1795384592 +0130 XYZ Monday 1 327 48", "packages=apt-get", "init=systemd", "systemd=yes",
+	facts := factsOf(t, answers("date=1795384592 +0130 XYZ Monday 1 327 48", "packages=apt-get",
 		"resolv=# none\nnameserver 10.0.0.53\nnameserver 10.0.0.54\nsearch a.example b.example"), func(*setup) {})
 	assert.Subset(t, facts["ansible_date_time"], map[string]any{
 		"epoch": "1795384592", "iso8601": "2026-11-22T21:56:32Z", "date": "2026-11-22", "time": "23:26:32",
 		"tz": "XYZ", "tz_offset": "+0130", "weekday_number": "0", "weeknumber": "46",
 	})
 	assert.Equal(t, "apt", facts["ansible_pkg_mgr"])
-	assert.Equal(t, "systemd", facts["ansible_service_mgr"])
+	for text, want := range map[string]string{
+		"systemd=yes": "systemd", "init=runit-init": "runit", "init=init": "service", "init=bash": "service", "": "service",
+	} {
+		assert.Equal(t, want, factsOf(t, answers(text), func(*setup) {})["ansible_service_mgr"], text)
+	}
 	assert.Equal(t, map[string]any{
 		"nameservers": []any{"10.0.0.53", "10.0.0.54"}, "search": []any{"a.example", "b.example"},
 	}, facts["ansible_dns"])
