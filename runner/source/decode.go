@@ -35,9 +35,21 @@ func (f *File) decode(n *yaml.Node, v any, vet bool) Errors {
 		return d.errs
 	}
 	if err := check.Validate(); err != nil {
-		d.fail(n, 1, "%s", err)
+		at := blamed(n, err.Error())
+		d.fail(at, length(at), "%s", err)
 	}
 	return d.errs
+}
+
+// blamed is the value of the argument that a message begins with, or the whole.
+func blamed(n *yaml.Node, message string) *yaml.Node {
+	name, _, _ := strings.Cut(message, " ")
+	for key, value := range Pairs(n) {
+		if key.Value == strings.Trim(name, `":`) {
+			return value
+		}
+	}
+	return n
 }
 
 type decoder struct {

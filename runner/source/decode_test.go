@@ -181,7 +181,7 @@ func TestFreeTextRestAndValidate(t *testing.T) {
 	assert.Equal(t, free{Text: "x", Extra: map[string]any{"other": []any{int64(1)}}}, got)
 
 	f, n = parse(t, "{cmd: x, chdir: bad}")
-	assert.EqualError(t, f.Decode(n, &free{}), "x.yml:1:1: chdir cannot be bad")
+	assert.EqualError(t, f.Decode(n, &free{}), "x.yml:1:17: chdir cannot be bad", "at the argument that the message begins with")
 	f, n = parse(t, "{cmd: '{{ x }}', chdir: bad}")
 	assert.NoError(t, f.Vet(n, &free{}).Err(), "not judged before everything is known")
 }

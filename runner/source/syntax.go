@@ -53,12 +53,10 @@ func (f *File) syntaxError(err error) *Error {
 	case opened && fromParser[msg]:
 		col = max(openBracket(text), col)
 	case !fromParser[msg]:
-		for k := range []rune(text) {
-			if head, _ := cut(text, k+2); fails(before+head, msg) {
-				col = k + 1
-				break
-			}
-		}
+		col = min(len([]rune(text)), 1+sort.Search(len([]rune(text)), func(k int) bool {
+			head, _ := cut(text, k+2)
+			return fails(before+head, msg)
+		}))
 	}
 	return f.At(line, col).Errorf(1, "not YAML: %s", msg).Try("%s", syntaxHint(msg, text, col, advice))
 }
