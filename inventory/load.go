@@ -18,7 +18,7 @@ import (
 func Load(ctx context.Context, sources []string) (*Inventory, source.Errors) {
 	l := loader{inv: empty()}
 	for _, name := range sources {
-		if strings.Contains(name, ",") {
+		if _, err := os.Lstat(name); err != nil && strings.Contains(name, ",") {
 			l.list(name)
 			continue
 		}
