@@ -257,9 +257,5 @@ func loopMessage(s Status) string {
 // rank orders statuses by what one item's says of the whole loop.
 func rank(r Result) int {
 	order := []Status{Skipped, OK, Unknown, WouldWait, WouldRun, WouldChange, Changed, Failed, Unreachable}
-	n := slices.Index(order, r.Status)
-	if r.Status == Failed && r.Ignored {
-		n--
-	}
-	return n
+	return slices.Index(order, r.Status)
 }

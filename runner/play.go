@@ -61,7 +61,7 @@ func (rn *run) play(ctx context.Context, written *playbooks.Play) error {
 }
 
 func (p *play) name() (string, error) {
-	s := &scope{layers: append(p.play.Vars[:len(p.play.Vars):len(p.play.Vars)], p.run.extra), magic: noMagic}
+	s := p.outside()
 	name, err := p.play.Name.Render(s)
 	if name == "" && err == nil {
 		name, err = p.play.Hosts.Render(s)
@@ -73,8 +73,7 @@ func (p *play) name() (string, error) {
 // has lost. A pattern that fits nothing is an error: a run that silently did
 // nothing would look like a run that had nothing to do.
 func (p *play) findHosts() error {
-	s := &scope{layers: append(p.play.Vars[:len(p.play.Vars):len(p.play.Vars)], p.run.extra), magic: noMagic}
-	pattern, err := p.play.Hosts.Render(s)
+	pattern, err := p.play.Hosts.Render(p.outside())
 	if err != nil {
 		return err
 	}

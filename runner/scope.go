@@ -71,6 +71,12 @@ func (p *play) scope(h *host, own []playbooks.Layer) *scope {
 	return s
 }
 
+// outside is what the play itself sees, before it has hosts: its variables and -e.
+func (p *play) outside() *scope {
+	layers := append(p.play.Vars[:len(p.play.Vars):len(p.play.Vars)], p.run.extra)
+	return &scope{layers: layers, magic: func(string) (jinja.Value, bool) { return nil, false }}
+}
+
 func (p *play) magic(h *host, name string) (jinja.Value, bool) {
 	switch name {
 	case "inventory_hostname":

@@ -14,7 +14,6 @@ import (
 	"runbook/playbooks/vars"
 	"runbook/runner"
 	"runbook/runner/render"
-	"runbook/runner/source"
 )
 
 // runFlags are what plan and apply take.

@@ -40,6 +40,7 @@ func confirm(t *testing.T, c *Client) {
 	t.Run("strict fields", func(t *testing.T) { confirmStrict(t, ctx, c) })
 	t.Run("apply", func(t *testing.T) { confirmApply(t, ctx, c) })
 	t.Run("delete", func(t *testing.T) { confirmDelete(t, ctx, c) })
+	t.Run("run", func(t *testing.T) { confirmRun(t, ctx, c) })
 	t.Run("watch", func(t *testing.T) { confirmWatch(t, ctx, c) })
 }
 

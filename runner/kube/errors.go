@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -94,9 +95,15 @@ func (c *Client) reading(ctx context.Context, read func(context.Context) error) 
 
 // within gives a call its own deadline.
 func within(ctx context.Context, limit time.Duration, call func(context.Context) error) error {
-	limited, stop := context.WithTimeout(ctx, limit)
+	limited, stop := context.WithTimeout(quiet(ctx), limit)
 	defer stop()
 	return call(limited)
+}
+
+// quiet keeps client-go from writing its log to the terminal; what matters in
+// it comes back as an error anyway.
+func quiet(ctx context.Context) context.Context {
+	return logr.NewContext(ctx, logr.Discard())
 }
 
 // sleep waits, or ends early with ctx.

@@ -11,11 +11,11 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/transport/spdy"
 	"k8s.io/client-go/util/exec"
+	"k8s.io/streaming/pkg/httpstream"
 	streamspdy "k8s.io/streaming/pkg/httpstream/spdy"
 
 	"runbook/modules"
@@ -47,7 +47,7 @@ func (c *Client) exec(ctx context.Context, in modules.PodCommand) (modules.Outpu
 	if err != nil {
 		return modules.Output{}, fmt.Errorf("%s: %w", what, err)
 	}
-	limited, stop := context.WithTimeout(ctx, limit)
+	limited, stop := context.WithTimeout(quiet(ctx), limit)
 	defer stop()
 	err = executor.StreamWithContext(limited, streams)
 	out := modules.Output{Stdout: stdout.String(), Stderr: stderr.String(), Truncated: stdout.cut() || stderr.cut()}

@@ -93,7 +93,7 @@ func (c *Client) version(ctx context.Context, p place, options metav1.ListOption
 // until watches from a version until the watch ends, and gives the version to go
 // on from; empty where the server has forgotten it.
 func (p place) until(ctx context.Context, options metav1.ListOptions, version string, tick func()) (string, error) {
-	ctx, stop := context.WithTimeout(ctx, watchLimit+callLimit)
+	ctx, stop := context.WithTimeout(quiet(ctx), watchLimit+callLimit)
 	defer stop()
 	seconds := int64(watchLimit / time.Second)
 	options.ResourceVersion, options.AllowWatchBookmarks, options.TimeoutSeconds = version, true, &seconds

@@ -1,0 +1,392 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"runbook/inventory"
+	"runbook/modules"
+	"runbook/playbooks"
+	"runbook/playbooks/vars"
+	"runbook/runner/source"
+)
+
+// fleet is hosts whose commands mean something: "false" fails, "lost" is a
+// connection that dies, "only h1 ..." fails anywhere else, and everything is
+// written down.
+type fleet struct {
+	mu     sync.Mutex
+	did    []string // "host: command", sorted by whoever asks
+	away   []string // hosts that cannot be reached
+	tries  map[string]int
+	became []string
+}
+
+type fleetHost struct {
+	*world
+	fleet *fleet
+	name  string
+}
+
+type gone struct{}
+
+func (gone) Error() string     { return "connect to 192.0.2.1:22: no route" }
+func (gone) Unreachable() bool { return true }
+
+func (f *fleet) dial(_ context.Context, a Address) (Machine, error) {
+	if slices.Contains(f.away, a.Name) {
+		return nil, gone{}
+	}
+	return &fleetHost{world: &world{}, fleet: f, name: a.Name}, nil
+}
+
+func (h *fleetHost) As(_ context.Context, b Become) (Machine, error) {
+	h.fleet.mu.Lock()
+	defer h.fleet.mu.Unlock()
+	h.fleet.became = append(h.fleet.became, h.name+":"+b.User)
+	return h, nil
+}
+
+func (h *fleetHost) Run(_ context.Context, r modules.Run) (modules.Output, error) {
+	h.fleet.mu.Lock()
+	defer h.fleet.mu.Unlock()
+	text := r.String()
+	if r.Env["STAGE"] != "" {
+		text += " STAGE=" + r.Env["STAGE"]
+	}
+	h.fleet.did = append(h.fleet.did, h.name+": "+text)
+	words := strings.Fields(text)
+	switch {
+	case words[0] == "lost":
+		return modules.Output{}, gone{}
+	case words[0] == "false", words[0] == "only" && words[1] != h.name:
+		return modules.Output{Stdout: "out", Stderr: "bad\n", Code: 1}, nil
+	case words[0] == "third":
+		h.fleet.tries[h.name]++
+		return modules.Output{Stdout: fmt.Sprint(h.fleet.tries[h.name])}, nil
+	}
+	return modules.Output{Stdout: strings.Join(words[1:], " ") + "\n"}, nil
+}
+
+// ran is what came of a playbook.
+type ran struct {
+	fleet   *fleet
+	events  []Event
+	summary Summary
+	err     error
+}
+
+// lines are the results as "task host status", those of one task sorted by host.
+func (r ran) lines() []string {
+	var out []string
+	from := 0
+	for _, e := range r.events {
+		switch e := e.(type) {
+		case TaskStarted:
+			from = len(out)
+		case PlayStopped:
+			out = append(out, e.Reason)
+			from = len(out)
+		case TaskDone:
+			line := e.Task + " " + e.Host + " " + string(e.Result.Status)
+			if e.Item != nil {
+				line += " " + *e.Item
+			}
+			if e.Result.Ignored {
+				line += " ignored"
+			}
+			out = append(out, line)
+			slices.Sort(out[from:])
+		}
+	}
+	return out
+}
+
+func (r ran) recap(t *testing.T, host string) Recap {
+	t.Helper()
+	for _, e := range r.events {
+		if d, ok := e.(RunDone); ok {
+			for _, c := range d.Recap {
+				if c.Host == host {
+					return c
+				}
+			}
+		}
+	}
+	t.Fatalf("no recap of %s", host)
+	return Recap{}
+}
+
+// carry runs a playbook's text on h1, h2 and h3.
+func carry(t *testing.T, text string, with ...func(*Runner, *fleet)) ran {
+	t.Helper()
+	book, errs := playbooks.Parse(&source.File{Name: "site.yaml", Data: []byte(text)}, t.TempDir())
+	require.NoError(t, errs.Err())
+	path := filepath.Join(t.TempDir(), "hosts")
+	require.NoError(t, os.WriteFile(path, []byte("[web]\nh1 colour=red\nh2 colour=blue\nh3 colour=green\n"), 0o600))
+	inv, errs := inventory.Load(t.Context(), []string{path})
+	require.NoError(t, errs.Err())
+	out := ran{fleet: &fleet{tries: map[string]int{}}}
+	r := &Runner{
+		Dial:    out.fleet.dial,
+		Cluster: func(context.Context, Reach) (Cluster, error) { return nil, errors.New("no cluster here") },
+		Emit:    func(e Event) { out.events = append(out.events, e) },
+	}
+	for _, w := range with {
+		w(r, out.fleet)
+	}
+	out.summary, out.err = r.Run(t.Context(), book, inv, vars.Layer{})
+	return out
+}
+
+func planning(r *Runner, _ *fleet) { r.Plan = true }
+
+func TestFlow(t *testing.T) {
+	const head = "- hosts: web\n  gather_facts: false\n"
+	for _, c := range []struct {
+		name, play string
+		with       func(*Runner, *fleet)
+		want       string
+	}{
+		{name: "a failed host is out, the others go on", play: head + `
+  tasks:
+  - {name: a, command: only h1}
+  - {name: b, command: "true"}
+`, want: "a h1 changed, a h2 failed, a h3 failed, b h1 changed"},
+		{name: "no task is begun before the last is over", play: head + `
+  tasks:
+  - {name: a, command: "true"}
+  - {name: b, command: "true", when: colour == 'blue'}
+`, want: "a h1 changed, a h2 changed, a h3 changed, b h1 skipped, b h2 changed, b h3 skipped"},
+		{name: "rescue takes failed hosts back, always runs on all", play: head + `
+  tasks:
+  - block:
+    - {name: a, command: only h1}
+    - {name: b, command: "true"}
+    rescue:
+    - {name: r, command: "true"}
+    always:
+    - {name: z, command: "true"}
+  - {name: after, command: "true"}
+`, want: "a h1 changed, a h2 failed, a h3 failed, b h1 changed, r h2 changed, r h3 changed, " +
+			"z h1 changed, z h2 changed, z h3 changed, after h1 changed, after h2 changed, after h3 changed"},
+		{name: "always runs, and a failure stays one", play: head + `
+  tasks:
+  - block:
+    - {name: a, command: only h1}
+    always:
+    - {name: z, command: "true"}
+  - {name: after, command: "true"}
+`, want: "a h1 changed, a h2 failed, a h3 failed, z h1 changed, z h2 changed, z h3 changed, after h1 changed"},
+		{name: "handlers run once, in the order of their definition", play: head + `
+  tasks:
+  - {name: a, command: "true", notify: [second, first]}
+  - {name: b, command: "true", notify: first, when: colour == 'red'}
+  handlers:
+  - {name: first, command: "true"}
+  - {name: second, command: "true"}
+`, want: "a h1 changed, a h2 changed, a h3 changed, b h1 changed, b h2 skipped, b h3 skipped, " +
+			"first h1 changed, first h2 changed, first h3 changed, second h1 changed, second h2 changed, second h3 changed"},
+		{name: "handlers listen, and may be flushed", play: head + `
+  tasks:
+  - {name: a, command: "true", notify: topic, when: colour == 'red'}
+  - meta: flush_handlers
+  - {name: b, command: "true", changed_when: false, notify: topic}
+  handlers:
+  - {name: first, command: "true", listen: topic}
+`, want: "a h1 changed, a h2 skipped, a h3 skipped, first h1 changed, b h1 ok, b h2 ok, b h3 ok"},
+		{name: "an unreachable host is not rescued", play: head + `
+  tasks:
+  - block:
+    - {name: a, ping: }
+    rescue:
+    - {name: r, command: "true"}
+  - {name: after, command: "true"}
+`, with: func(_ *Runner, f *fleet) { f.away = []string{"h2"} },
+			want: "a h1 ok, a h2 unreachable, a h3 ok, after h1 changed, after h3 changed"},
+		{name: "any_errors_fatal stops all", play: head + `
+  any_errors_fatal: true
+  tasks:
+  - {name: a, command: only h1}
+  - {name: b, command: "true"}
+- hosts: web
+  gather_facts: false
+  tasks:
+  - {name: c, command: "true"}
+`, want: "a h1 changed, a h2 failed, a h3 failed, no more hosts left"},
+		{name: "max_fail_percentage must be exceeded", play: head + `
+  max_fail_percentage: 66
+  tasks:
+  - {name: a, command: only h1}
+  - {name: b, command: "true"}
+`, want: "a h1 changed, a h2 failed, a h3 failed, no more hosts left"},
+		{name: "reaching it is not enough", play: head + `
+  max_fail_percentage: 67
+  tasks:
+  - {name: a, command: only h1}
+  - {name: b, command: "true"}
+`, want: "a h1 changed, a h2 failed, a h3 failed, b h1 changed"},
+		{name: "a batch that fails as a whole ends the run", play: head + `
+  serial: 1
+  tasks:
+  - {name: a, command: only h1}
+  - {name: b, command: "true"}
+`, want: "a h1 changed, b h1 changed, a h2 failed, no more hosts left"},
+		{name: "run_once is for all", play: head + `
+  tasks:
+  - {name: a, command: echo hello, run_once: true, register: r}
+  - {name: b, command: "{{ r.stdout }}"}
+`, want: "a h1 changed, b h1 changed, b h2 changed, b h3 changed"},
+		{name: "a failed run_once fails all", play: head + `
+  tasks:
+  - {name: a, command: "false", run_once: true}
+  - {name: b, command: "true"}
+`, want: "a h1 failed, no more hosts left"},
+		{name: "ignore_errors, failed_when, changed_when", play: head + `
+  tasks:
+  - {name: a, command: "false", ignore_errors: true, when: colour == 'red'}
+  - {name: b, command: "false", failed_when: false, when: colour == 'red'}
+  - {name: c, command: "true", failed_when: r.stdout == '', register: r, when: colour == 'red'}
+`, want: "a h1 failed ignored, a h2 skipped, a h3 skipped, b h1 changed, b h2 skipped, b h3 skipped, c h1 failed, c h2 skipped, c h3 skipped"},
+		{name: "loops go on after an item that fails", play: head + `
+  tasks:
+  - name: a
+    command: "{{ item }}"
+    loop: ["true", "false", "true"]
+    when: colour == 'red' and item != 'x'
+    ignore_errors: true
+`, want: "a h1 changed true, a h1 changed true, a h1 failed false ignored, a h1 failed ignored, " +
+			"a h2 skipped, a h2 skipped false, a h2 skipped true, a h2 skipped true, " +
+			"a h3 skipped, a h3 skipped false, a h3 skipped true, a h3 skipped true"},
+		{name: "until", play: "- hosts: h1\n  gather_facts: false\n" + `
+  tasks:
+  - {name: a, command: third, register: r, until: r.stdout == '3', retries: 2, delay: 0}
+  - {name: b, command: third, register: r, until: r.stdout == '9', retries: 1, delay: 0}
+`, want: "a h1 changed, b h1 failed, no more hosts left"},
+		{name: "tags", play: head + `
+  tasks:
+  - {name: a, command: "true", tags: x}
+  - {name: b, command: "true", tags: [y, always], run_once: true}
+  - {name: c, command: "true", tags: never}
+`, with: func(r *Runner, _ *fleet) { r.Selection.Tags = []string{"x"} },
+			want: "a h1 changed, a h2 changed, a h3 changed, b h1 changed"},
+		{name: "end_host and end_play", play: head + `
+  tasks:
+  - {meta: end_host, when: colour == 'red'}
+  - {name: a, command: "true"}
+  - meta: end_play
+  - {name: b, command: "true"}
+`, want: "a h2 changed, a h3 changed"},
+		{name: "limit", play: head + `
+  tasks:
+  - {name: a, command: "true"}
+`, with: func(r *Runner, _ *fleet) { r.Limit = "h2" }, want: "a h2 changed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			with := c.with
+			if with == nil {
+				with = func(*Runner, *fleet) {}
+			}
+			got := carry(t, c.play, with)
+			require.NoError(t, got.err)
+			require.Equal(t, c.want, strings.Join(got.lines(), ", "))
+		})
+	}
+}
+
+func TestPlanTakesNoStepAndGuessesNothing(t *testing.T) {
+	got := carry(t, `
+- hosts: h1
+  gather_facts: false
+  tasks:
+  - {name: a, command: echo x, register: r}
+  - {name: b, command: "true", when: r.rc == 0}
+  - {name: c, debug: {msg: "{{ r.stdout | default('made up') }}"}}
+  - {name: d, debug: {msg: known}, when: r is changed}
+  - {name: e, assert: {that: r.stdout == 'x'}}
+  - {name: f, command: "true", loop: "{{ r.stdout_lines }}"}
+  - {name: g, command: "true", notify: h, when: r.rc == 0}
+  handlers:
+  - {name: h, command: "true"}
+`, planning)
+	require.NoError(t, got.err)
+	require.Equal(t, []string{
+		"a h1 run", "b h1 known after apply", "c h1 known after apply", "d h1 ok", "e h1 known after apply",
+		"f h1 known after apply", "g h1 known after apply", "h h1 known after apply",
+	}, got.lines())
+	require.Empty(t, got.fleet.did)
+	require.True(t, got.summary.Changes)
+	require.False(t, got.summary.Failed)
+}
+
+func TestRecapCountsAsAnsibleDoes(t *testing.T) {
+	got := carry(t, `
+- hosts: h1
+  gather_facts: false
+  tasks:
+  - {name: a, command: "false", ignore_errors: true}
+  - {name: b, command: "true", when: false}
+  - block:
+    - {name: c, command: "false"}
+    rescue:
+    - {name: d, command: "true"}
+  - {name: e, debug: {msg: x}}
+`)
+	require.Equal(t, Recap{Host: "h1", OK: 3, Changed: 1, Skipped: 1, Rescued: 1, Ignored: 1}, got.recap(t, "h1"))
+	require.False(t, got.summary.Failed)
+}
+
+func TestWhereATaskRunsAndAsWhom(t *testing.T) {
+	got := carry(t, `
+- hosts: h1
+  gather_facts: false
+  environment: {STAGE: play}
+  tasks:
+  - {name: a, command: "do {{ colour }}", delegate_to: h2, become: true}
+  - {name: b, command: do it, environment: {STAGE: task}, become: true, become_user: web}
+`)
+	require.NoError(t, got.err)
+	require.Equal(t, []string{"h2: do red STAGE=play", "h1: do it STAGE=task"}, got.fleet.did)
+	require.Equal(t, []string{"h2:root", "h1:web"}, got.fleet.became)
+}
+
+func TestNoLogHidesTheResult(t *testing.T) {
+	got := carry(t, `
+- hosts: h1
+  gather_facts: false
+  tasks:
+  - {name: a, command: echo hunter2, no_log: true, register: r}
+  - {name: b, command: "{{ r.stdout }}", failed_when: true, no_log: true}
+`)
+	require.NotContains(t, fmt.Sprint(got.events), "hunter2")
+	require.Contains(t, got.fleet.did, "h1: hunter2", "the value itself is there for later tasks")
+}
+
+func TestWhatATargetPrintsIsNoTemplate(t *testing.T) {
+	got := carry(t, `
+- hosts: h1
+  gather_facts: false
+  tasks:
+  - {name: a, command: "echo {{ '{{' }} colour {{ '}}' }}", register: r}
+  - {name: b, set_fact: {kept: "{{ r.stdout }}"}}
+  - {name: c, command: "echo {{ kept }} {{ hostvars.h1.kept }}"}
+`)
+	require.NoError(t, got.err)
+	require.Len(t, got.fleet.did, 2, "%v", got.lines())
+	require.Equal(t, "h1: echo '{{' colour '}}' '{{' colour '}}'", got.fleet.did[1])
+}
+
+func TestAPatternThatNamesNobodyIsAnError(t *testing.T) {
+	got := carry(t, "- hosts: wbe\n  tasks: [{ping: }]\n")
+	require.ErrorContains(t, got.err, `"wbe"`)
+	require.ErrorContains(t, got.err, "web")
+}

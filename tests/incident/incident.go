@@ -1,0 +1,86 @@
+//go:build linux
+
+// Package incident runs the program against the lab, as an operator would.
+package incident
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"runbook/tests/lab"
+)
+
+// Playbook is the one that ends the incident.
+const Playbook = "playbooks/ipset-fix.yaml"
+
+// Operator is somebody with the program, the lab's inventory, and no kubeconfig.
+type Operator struct {
+	Lab    *lab.Lab
+	Root   string    // of the checkout
+	Binary string    // runbook
+	Echo   io.Writer // also gets what the program prints; nil: nobody
+}
+
+// Outcome is what one call of the program came to.
+type Outcome struct {
+	Stdout, Stderr string
+	Code           int
+}
+
+// Vars are the lab's sites, and a shorter soak: its agent looks at its sets
+// every five seconds, not every ninety.
+func Vars(l *lab.Lab) (string, error) {
+	text, err := json.Marshal(map[string]any{"urls": l.URLs(), "felix_refresh": 5})
+	return string(text), err
+}
+
+// Run calls the program with the lab's inventory and variables after the given
+// arguments.
+func (o Operator) Run(ctx context.Context, args ...string) (Outcome, error) {
+	vars, err := Vars(o.Lab)
+	if err != nil {
+		return Outcome{}, err
+	}
+	args = append(args, "-i", o.Lab.Inventory(), "-e", vars)
+	cmd := exec.CommandContext(ctx, o.Binary, args...)
+	cmd.Dir = o.Root
+	home := filepath.Join(o.Lab.StateDir(), "operator")
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return Outcome{}, err
+	}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "SSL_CERT_FILE=" + o.Lab.CA()}
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if o.Echo != nil {
+		cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, o.Echo), io.MultiWriter(&errs, o.Echo)
+	}
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		err = nil
+	}
+	if err != nil {
+		return Outcome{}, err
+	}
+	return Outcome{Stdout: out.String(), Stderr: errs.String(), Code: cmd.ProcessState.ExitCode()}, nil
+}
+
+// Build makes the program in dir and returns its path.
+func Build(ctx context.Context, root, dir string) (string, error) {
+	binary := filepath.Join(dir, "runbook")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, ".")
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, strings.TrimSpace(string(out)))
+	}
+	return binary, nil
+}
