@@ -88,9 +88,6 @@ func (a *apt) Validate() error {
 
 // Check implements Module.
 func (a *apt) Check(ctx context.Context, t Target) (Change, error) {
-	if err := a.Validate(); err != nil {
-		return Change{}, err
-	}
 	look, err := a.look(ctx, t)
 	if err != nil {
 		return Change{}, err
@@ -120,8 +117,8 @@ func (a *apt) Check(ctx context.Context, t Target) (Change, error) {
 	case stale != "":
 		change.Diffs = append([]Diff{{What: "package lists", Have: stale, Want: "fetched"}}, change.Diffs...)
 		change.Steps = []Step{a.update()}
-		if len(a.Name) > 0 || a.upgrades() {
-			change.Notes = append(change.Notes, "packages are planned from the present package lists, and once more after the update")
+		if !plan.empty() {
+			change.Notes = append(change.Notes, "planned again after the update; by the present package lists, then: "+a.act(plan, todo).String())
 		}
 	case !plan.empty():
 		change.Steps = []Step{a.act(plan, todo)}
@@ -189,7 +186,7 @@ func (a *apt) stale(look aptLook) string {
 }
 
 func (a *apt) vars(look aptLook, plan aptPlan) map[string]any {
-	packages, missing := map[string]any{}, []any{}
+	packages, missing, changed := map[string]any{}, []any{}, false
 	for _, word := range a.Name {
 		name, _ := splitAptWord(word)
 		have := look.packages[name]
@@ -207,10 +204,11 @@ func (a *apt) vars(look aptLook, plan aptPlan) map[string]any {
 			missing = append(missing, name)
 		}
 		packages[name] = entry
+		changed = changed || a.seen.versions[name] != have.current()
 	}
 	return map[string]any{
 		"packages": packages, "not_installed": missing, "held": anyList(look.holds),
-		"cache_updated": look.stamp != a.seen.stamp, "simulated": plan.vars(),
+		"packages_changed": changed, "cache_updated": look.stamp != a.seen.stamp, "simulated": plan.vars(),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -93,10 +94,21 @@ func (a *apt) look(ctx context.Context, t Target) (aptLook, error) {
 		return aptLook{}, errors.New("this host has no apt-get: the module apt is for Debian and Ubuntu")
 	}
 	look, err := parseAptLook(out.Stdout)
-	if err != nil && out.Stderr != "" {
-		err = fmt.Errorf("%w: %s", err, lastLine(out.Stderr))
+	if said := aptErrors(out.Stderr); err != nil && len(said) > 0 {
+		err = fmt.Errorf("%w: %s", err, strings.Join(said, "; "))
 	}
 	return look, err
+}
+
+// aptErrors are the different things that apt calls an error.
+func aptErrors(stderr string) []string {
+	var said []string
+	for line := range strings.Lines(stderr) {
+		if text, ok := strings.CutPrefix(line, "E: "); ok && !slices.Contains(said, strings.TrimSpace(text)) {
+			said = append(said, strings.TrimSpace(text))
+		}
+	}
+	return said
 }
 
 func (a *apt) probe() Run {

@@ -101,7 +101,7 @@ func (a *apt) permitted(ctx context.Context, t Target, look aptLook, plan aptPla
 		return nil, err
 	}
 	if out.Code != 0 {
-		return nil, fmt.Errorf("apt cannot do it without autoremove: %s", lastLine(out.Stderr))
+		return nil, fmt.Errorf("apt cannot do it without autoremove: %s", strings.Join(aptErrors(out.Stderr), "; "))
 	}
 	needed := parseAptPlan(out.Stdout)
 	for _, r := range plan.removals {
@@ -132,12 +132,7 @@ func (a *apt) refuse(plan aptPlan, permitted []string) error {
 
 // aptRefusal is apt's own refusal in the user's words.
 func aptRefusal(out Output, look aptLook, words []string) error {
-	var said []string
-	for line := range strings.Lines(out.Stderr) {
-		if text, ok := strings.CutPrefix(line, "E: "); ok {
-			said = append(said, strings.TrimSpace(text))
-		}
-	}
+	said := aptErrors(out.Stderr)
 	for _, word := range words {
 		name, version := splitAptWord(word)
 		policy := look.policyOf(name)
@@ -240,7 +235,7 @@ func (p aptPlan) diffs(look aptLook) []Diff {
 	var diffs []Diff
 	for _, c := range p.installs {
 		have := c.from
-		if p := look.packages[c.name]; p.present() {
+		if p := look.packages[c.name]; p.present() && p.status != "installed" {
 			have = p.current()
 		}
 		if have == "" {

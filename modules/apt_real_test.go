@@ -111,7 +111,7 @@ mount -t proc proc root/proc; mount --rbind /dev root/dev; echo ready; cat`, "sh
 		within: within{here: &here{t: t}, enter: []string{"nsenter", "--mount=/proc/" + pid + "/ns/mnt", "chroot", root}},
 		dir:    "/proc/" + pid + "/root" + root,
 	}
-	r.sh(`rm -rf /etc/apt/sources.list.d /etc/apt/preferences.d /var/lib/apt/lists; rm -f /etc/apt/apt.conf.d/*
+	r.sh(`rm -rf /etc/apt/sources.list.d /etc/apt/preferences.d/* /var/lib/apt/lists; rm -f /etc/apt/apt.conf.d/*
 mkdir -p /repo /etc/apt/sources.list.d /var/lib/apt/lists/partial; echo 'deb [trusted=yes] file:/repo ./' >/etc/apt/sources.list`)
 	return r
 }

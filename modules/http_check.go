@@ -130,9 +130,6 @@ func newHTTPPods(args map[string]any) (*httpPods, error) {
 
 // Check implements Module.
 func (h *httpCheck) Check(ctx context.Context, t Target) (Change, error) {
-	if err := h.Validate(); err != nil {
-		return Change{}, err
-	}
 	pods, host, err := h.origin()
 	if err != nil {
 		return Change{}, err
@@ -208,17 +205,7 @@ func (h *httpCheck) ask(ctx context.Context, t Target, host bool) ([]httpAnswer,
 	case ctx.Err() != nil, errors.As(err, &lost) && lost.Unreachable():
 		return nil, err
 	default:
-		answer.cause = plainCause(err)
+		answer.cause = err.Error()
 	}
 	return []httpAnswer{answer}, nil
-}
-
-// plainCause is an error without the method and URL that net/http puts before
-// it, which the diff says already.
-func plainCause(err error) string {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		return wrapped.Err.Error()
-	}
-	return err.Error()
 }

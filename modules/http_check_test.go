@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,7 +30,6 @@ func (lostHost) Unreachable() bool { return true }
 
 func TestHTTPCheck(t *testing.T) {
 	const at = "https://web.example/health"
-	refused := &url.Error{Op: "Get", URL: at, Err: errors.New("connect: connection refused")}
 	for name, c := range map[string]struct {
 		change   func(*httpCheck)
 		response Response
@@ -47,7 +45,7 @@ func TestHTTPCheck(t *testing.T) {
 		"none of the codes":  {change: func(h *httpCheck) { h.Status = []int{200, 204} }, response: Response{Status: 301}, have: "301 Moved Permanently", want: "200 or 204"},
 		"the body is right":  {change: func(h *httpCheck) { h.Contains = "ok" }, response: Response{Status: 200, Body: "all ok"}},
 		"the body is wrong":  {change: func(h *httpCheck) { h.Contains = "ok" }, response: Response{Status: 200, Body: "no"}, have: `200 OK, body lacks "ok"`, want: `200, body with "ok"`},
-		"nobody listens":     {err: refused, have: "connect: connection refused", want: "200"},
+		"nobody listens":     {err: errors.New("connect: connection refused"), have: "connect: connection refused", want: "200"},
 		"the host is lost":   {change: func(h *httpCheck) { h.From = "host" }, err: lostHost{errors.New("no route")}, fails: "no route"},
 		"not a URL":          {change: func(h *httpCheck) { h.URL = "web.example" }, fails: `url: "web.example" is not`},
 		"a password":         {change: func(h *httpCheck) { h.URL = "https://a:b@web.example/" }, fails: "password"},
@@ -69,7 +67,11 @@ func TestHTTPCheck(t *testing.T) {
 			if c.err != nil {
 				target.errs = map[string]error{at: c.err}
 			}
-			change, err := h.Check(t.Context(), target)
+			err := h.Validate()
+			var change Change
+			if err == nil {
+				change, err = h.Check(t.Context(), target)
+			}
 			if c.fails != "" {
 				assert.ErrorContains(t, err, c.fails)
 				return

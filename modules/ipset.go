@@ -98,9 +98,6 @@ func (s *ipset) validateReport() error {
 
 // Check implements Module.
 func (s *ipset) Check(ctx context.Context, t Target) (Change, error) {
-	if err := s.Validate(); err != nil {
-		return Change{}, err
-	}
 	if s.Name == "" {
 		return s.checkReadable(ctx, t)
 	}

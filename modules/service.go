@@ -48,9 +48,6 @@ func (s *service) Validate() error {
 
 // Check implements Module.
 func (s *service) Check(ctx context.Context, t Target) (Change, error) {
-	if err := s.Validate(); err != nil {
-		return Change{}, err
-	}
 	now, err := lookAtUnit(ctx, t, s.Name, false)
 	if err != nil {
 		return Change{}, err
@@ -78,9 +75,6 @@ func (s *systemd) Validate() error {
 
 // Check implements Module.
 func (s *systemd) Check(ctx context.Context, t Target) (Change, error) {
-	if err := s.Validate(); err != nil {
-		return Change{}, err
-	}
 	if s.Name == "" {
 		return rereadUnits(ctx, t)
 	}
