@@ -149,6 +149,8 @@ func (p putting) check(ctx context.Context, t Target) (Change, error) {
 	}
 	vars := p.vars(in, target)
 	switch {
+	case target == "":
+		return Change{}, fmt.Errorf("%q is a link to %q, which leads nowhere", p.path, p.link)
 	case in != nil && !p.Force:
 		return Change{Vars: vars}, nil
 	case in.is(typeLink):

@@ -166,6 +166,7 @@ func TestCopyFails(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(dir+"/sub", 0o700))
 	written(t, dir+"/file", "x", 0o600)
+	require.NoError(t, os.Symlink("no/where", dir+"/link"))
 	tests := []struct {
 		name string
 		m    *copyFile
@@ -176,6 +177,8 @@ func TestCopyFails(t *testing.T) {
 		{"content for a directory", newCopy(dir+"/sub", withContent("x")),
 			`dest "` + dir + `/sub" is a directory, and content has no name; write the whole path`},
 		{"file with a slash", newCopy(dir+"/file/", fromLocal("x", "x")), `dest "` + dir + `/file/" is a file, not a directory`},
+		{"link to nowhere", newCopy(dir+"/link", func(m *copyFile) { withContent("x")(m); m.Follow = true }),
+			`"` + dir + `/link" is a link to "no/where", which leads nowhere`},
 		{"device", newCopy("/dev/null", withContent("x")), `"/dev/null" is a device; only a regular file can be replaced`},
 	}
 	for shell, h := range shells(t) {

@@ -154,15 +154,17 @@ func (w filing) attributesOnly(in *inode) Change {
 // every time, and its steps are opaque so that nobody looks for an end of it.
 func (w filing) touch() Change {
 	in := w.at(w.Follow)
+	state := w.AccessTime == "preserve" && w.ModificationTime == "preserve"
 	if in == nil {
-		return Change{
-			Diffs: []Diff{{What: w.path, Have: "absent", Want: "file"}},
-			Steps: opaque(append([]Step{Command("touch", "--", w.path)}, w.set(w.path)...)),
+		steps := append([]Step{Command("touch", "--", w.path)}, w.set(w.path)...)
+		if !state {
+			steps = opaque(steps)
 		}
+		return Change{Diffs: []Diff{{What: w.path, Have: "absent", Want: "file"}}, Steps: steps}
 	}
 	argv, what := []string{"touch"}, "times"
 	switch {
-	case w.AccessTime == "preserve" && w.ModificationTime == "preserve":
+	case state:
 		return w.attributesOnly(in)
 	case w.AccessTime == "preserve":
 		argv, what = append(argv, "-m"), "modification time"

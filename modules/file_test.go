@@ -120,9 +120,10 @@ func TestFileTouch(t *testing.T) {
 		only := check(t, newFile(name, "touch", func(m *file) { m.AccessTime, m.Follow = "preserve", false }), h)
 		assert.Equal(t, []string{"touch -m -h -- " + name}, stepLines(only))
 		h.take(only)
-		h.settle(newFile(name, "touch", func(m *file) {
-			m.AccessTime, m.ModificationTime, m.Mode = "preserve", "preserve", "0600"
-		}))
+		preserve := func(m *file) { m.AccessTime, m.ModificationTime, m.Mode = "preserve", "preserve", "0600" }
+		h.settle(newFile(name, "touch", preserve))
+		created := h.settle(newFile(name+"2", "touch", preserve))
+		assert.False(t, created.Steps[0].(Run).Opaque, "with both times preserved it is a state")
 	}
 }
 
