@@ -19,7 +19,7 @@ var layers = map[string][]string{
 	"runbook/runner/render":   {"runner", "modules", "runner/source"},
 	"runbook/runner/ssh":      {"runner/shell", "modules"},
 	"runbook/runner/local":    {"runner/shell", "modules"},
-	"runbook/runner/kube":     {"modules"},
+	"runbook/runner/kube":     {"modules", "runner/source"},
 	"runbook/runner/shell":    {"modules"},
 	"runbook/runner":          {"playbooks", "playbooks/jinja", "inventory", "modules", "runner/source"},
 	"runbook/playbooks":       {"playbooks/jinja", "modules", "runner/source"},

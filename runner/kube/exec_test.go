@@ -192,9 +192,9 @@ func TestExec(t *testing.T) {
 			assert.True(t, flood.Truncated)
 			assert.Len(t, flood.Stdout, maxText)
 
-			hang := modules.PodCommand{Pod: "p", Argv: []string{"hang"}, Stdin: "x", Limit: 50 * time.Millisecond}
+			hang := modules.PodCommand{Pod: "p", Argv: []string{"hang"}, Stdin: "x", Limit: 500 * time.Millisecond}
 			_, err = c.Query(t.Context(), hang)
-			assert.EqualError(t, err, "exec in pod default/p: the command has not ended after 50ms")
+			assert.EqualError(t, err, "exec in pod default/p: the command has not ended after 500ms")
 			<-inside.hanging
 			ctx, stop := context.WithCancel(t.Context())
 			go func() {
