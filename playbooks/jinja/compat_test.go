@@ -13,6 +13,17 @@ import (
 	"runbook/runner/source"
 )
 
+// scopeOf reads the variables of a file of cases.
+func scopeOf(t testing.TB, raw json.RawMessage) vars {
+	v, err := fromJSON(string(bytes.TrimSpace(raw)))
+	require.NoError(t, err)
+	scope := vars{}
+	for i, k := range v.(*Dict).keys {
+		scope[Text(k)] = v.(*Dict).values[i]
+	}
+	return scope
+}
+
 // compatCase is one template with the answers that Ansible gave.
 type compatCase struct {
 	Kind     string
@@ -29,13 +40,7 @@ func compatCases(t testing.TB) (vars, []compatCase) {
 		Cases []compatCase
 	}
 	require.NoError(t, json.Unmarshal(data, &file))
-	v, err := fromJSON(string(bytes.TrimSpace(file.Vars)))
-	require.NoError(t, err)
-	scope := vars{}
-	for i, k := range v.(*Dict).keys {
-		scope[Text(k)] = v.(*Dict).values[i]
-	}
-	return scope, file.Cases
+	return scopeOf(t, file.Vars), file.Cases
 }
 
 // refused are the cases that Ansible answers and this engine answers with an
@@ -92,4 +97,32 @@ func TestAnswersAsAnsible(t *testing.T) {
 	}
 	assert.Len(t, cases, 223)
 	assert.GreaterOrEqual(t, same, 200)
+}
+
+// TestAnswersAsPython compares with Jinja and the Python modules behind
+// Ansible's filters, where that does not need Ansible itself.
+func TestAnswersAsPython(t *testing.T) {
+	data, err := os.ReadFile("testdata/python-cases.json")
+	require.NoError(t, err)
+	var file struct {
+		Vars  json.RawMessage
+		Cases [][3]string // template, status, text
+	}
+	require.NoError(t, json.Unmarshal(data, &file))
+	require.NotEmpty(t, file.Cases)
+	for _, c := range file.Cases {
+		t.Run(c[0], func(t *testing.T) {
+			var v Value
+			template, err := ParseFile(c[0], source.Pos{})
+			if err == nil {
+				v, err = template.Render(scopeOf(t, file.Vars))
+			}
+			if c[1] == "err" {
+				require.Error(t, err)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, c[2], Text(v))
+		})
+	}
 }

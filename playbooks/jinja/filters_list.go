@@ -112,7 +112,7 @@ func sliceFilter(a *args) (Value, error) {
 		}
 		part := slices.Clone(items[at : at+size])
 		at += size
-		if fill := a.get("fill_with"); fill != nil && fill != (None{}) && i >= extra && extra > 0 {
+		if fill := a.get("fill_with"); fill != nil && fill != (None{}) && i >= extra {
 			part = append(part, fill)
 		}
 		out[i] = newList(part)

@@ -38,12 +38,16 @@ func (a *args) flagNamed(name string) bool {
 
 // matches is what Python's finditer finds: unlike Go's engine it also finds an
 // empty match right behind another one.
-func (p *pattern) matches(text string, most int) [][]int {
+func (p *pattern) matches(b *budget, text string, most int) ([][]int, error) {
 	if !p.empty || p.anchored {
-		return p.re.FindAllStringSubmatchIndex(text, most)
+		return p.re.FindAllStringSubmatchIndex(text, most), nil
 	}
 	var out [][]int
-	for at, lastEmpty := 0, -1; at <= len(text) && (most < 0 || len(out) < most); {
+	for at := 0; at <= len(text) && (most < 0 || len(out) < most); {
+		// Each search may read all that is left.
+		if err := b.spend(1 + (len(text)-at)>>14); err != nil {
+			return nil, err
+		}
 		m := p.re.FindStringSubmatchIndex(text[at:])
 		if m == nil {
 			break
@@ -53,21 +57,20 @@ func (p *pattern) matches(text string, most int) [][]int {
 				m[i] += at
 			}
 		}
-		isEmpty := m[0] == m[1]
-		if isEmpty && m[0] == lastEmpty {
-			_, n := utf8.DecodeRuneInString(text[at:])
-			at += max(n, 1)
-			continue
-		}
 		out = append(out, m)
 		at = m[1]
-		if isEmpty {
-			lastEmpty = m[1]
-			_, n := utf8.DecodeRuneInString(text[at:])
-			at += max(n, 1)
+		if m[0] < m[1] {
+			continue
 		}
+		// Behind an empty match Python looks for one at the same place that is
+		// not empty, which this engine cannot do.
+		if p.longest.FindString(text[at:]) != "" && p.longest.FindStringIndex(text[at:])[0] == 0 {
+			return nil, errors.New("the pattern matches both nothing and something at the same place, which is not supported")
+		}
+		_, n := utf8.DecodeRuneInString(text[at:])
+		at += max(n, 1)
 	}
-	return out
+	return out, nil
 }
 
 func regexReplace(a *args) (Value, error) {
@@ -86,7 +89,10 @@ func regexReplace(a *args) (Value, error) {
 	}
 	var b strings.Builder
 	at := 0
-	found := p.matches(text, most)
+	found, err := p.matches(a.budget, text, most)
+	if err != nil {
+		return nil, err
+	}
 	for _, m := range found {
 		b.WriteString(text[at:m[0]])
 		for _, part := range parts {
@@ -216,7 +222,10 @@ func regexFindAll(a *args) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := p.matches(text, -1)
+	found, err := p.matches(a.budget, text, -1)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]Value, len(found))
 	for i, m := range found {
 		switch n := p.re.NumSubexp(); n {

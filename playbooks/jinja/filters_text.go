@@ -17,7 +17,7 @@ func onText(f func(string) string) *builtin {
 func textFilters() builtins {
 	escape := onText(escapeHTML)
 	return builtins{
-		"upper":       onText(strings.ToUpper),
+		"upper":       onText(upper),
 		"lower":       onText(strings.ToLower),
 		"title":       onText(titleWords),
 		"capitalize":  onText(capitalize),
@@ -39,6 +39,12 @@ func textFilters() builtins {
 		"comment":     define("style decoration prefix postfix prefix_count postfix_count beginning end newline", comment),
 	}
 }
+
+// longUpper are the letters whose capital is more than one letter.
+var longUpper = strings.NewReplacer("ß", "SS", "ŉ", "ʼN", "ǰ", "J̌", "ﬀ", "FF", "ﬁ", "FI", "ﬂ", "FL", "ﬃ", "FFI", "ﬄ", "FFL",
+	"ﬅ", "ST", "ﬆ", "ST")
+
+func upper(s string) string { return strings.ToUpper(longUpper.Replace(s)) }
 
 // escapeHTML writes the quotes as Python's markup library does.
 func escapeHTML(s string) string {

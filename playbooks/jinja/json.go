@@ -89,7 +89,7 @@ func (w *jsonWriter) text(s string) {
 			w.b.WriteString(`\b`)
 		case c == '\f':
 			w.b.WriteString(`\f`)
-		case c < 0x20, c >= 0x7f && c < 0x10000 && !w.unicode && c != 0x7f:
+		case c < 0x20, c >= 0x7f && c < 0x10000 && !w.unicode:
 			fmt.Fprintf(&w.b, `\u%04x`, c)
 		case c >= 0x10000 && !w.unicode:
 			high, low := utf16.EncodeRune(c)

@@ -51,7 +51,7 @@ func isAlnum(c rune) bool { return unicode.IsLetter(c) || unicode.IsNumber(c) }
 
 func textMethods() builtins {
 	return builtins{
-		"upper":      onText(strings.ToUpper),
+		"upper":      onText(upper),
 		"lower":      onText(strings.ToLower),
 		"casefold":   onText(strings.ToLower),
 		"capitalize": onText(capitalize),

@@ -12,7 +12,8 @@ import (
 // which takes time in proportion to the text whatever the pattern; what that
 // engine cannot do is an error.
 type pattern struct {
-	re *regexp.Regexp
+	re      *regexp.Regexp
+	longest *regexp.Regexp // the same, which takes all it can
 	// What cannot be answered for some texts: a word boundary beside a letter
 	// beyond ASCII, and an end before a last line end.
 	boundary, dollar bool
@@ -116,6 +117,8 @@ func translate(text string, ignoreCase, multiline bool) (*pattern, error) {
 		return nil, fmt.Errorf("the pattern %q: %s", text, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	t.re = re
+	t.longest = regexp.MustCompile(source)
+	t.longest.Longest()
 	t.empty = regexp.MustCompile(`\A(?:` + source + `)\z`).MatchString("")
 	return &t.pattern, nil
 }

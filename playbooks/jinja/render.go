@@ -248,7 +248,7 @@ func (r *renderer) resolve(v Value, name string) (Value, error) {
 
 // resolveItems returns nil where nothing had to be rendered.
 func (r *renderer) resolveItems(items []Value, name string) ([]Value, error) {
-	if err := r.budget.spend(1); err != nil {
+	if err := r.budget.spend(1 + len(items)>>6); err != nil {
 		return nil, err
 	}
 	var out []Value
@@ -314,7 +314,7 @@ func (r *renderer) copyOf(v Value) (Value, error) {
 }
 
 func (r *renderer) copyItems(items []Value) ([]Value, error) {
-	if err := r.budget.spend(1); err != nil {
+	if err := r.budget.spend(1 + len(items)>>6); err != nil {
 		return nil, err
 	}
 	out := make([]Value, len(items))
