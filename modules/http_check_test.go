@@ -28,36 +28,40 @@ type lostHost struct{ error }
 
 func (lostHost) Unreachable() bool { return true }
 
+// at is where nobody answers but the fake.
+const at = "https://web.example/health"
+
+var httpCases = map[string]struct {
+	change   func(*httpCheck)
+	response Response
+	err      error
+	have     string // of the diff
+	want     string
+	fails    string
+}{
+	"as asked":           {response: Response{Status: 200}},
+	"another code":       {response: Response{Status: 503}, have: "503 Service Unavailable", want: "200"},
+	"a code of no name":  {response: Response{Status: 299}, have: "299", want: "200"},
+	"one of the codes":   {change: func(h *httpCheck) { h.Status = []int{200, 204} }, response: Response{Status: 204}},
+	"none of the codes":  {change: func(h *httpCheck) { h.Status = []int{200, 204} }, response: Response{Status: 301}, have: "301 Moved Permanently", want: "200 or 204"},
+	"the body is right":  {change: func(h *httpCheck) { h.Contains = "ok" }, response: Response{Status: 200, Body: "all ok"}},
+	"the body is wrong":  {change: func(h *httpCheck) { h.Contains = "ok" }, response: Response{Status: 200, Body: "no"}, have: `200 OK, body lacks "ok"`, want: `200, body with "ok"`},
+	"nobody listens":     {err: errors.New("connect: connection refused"), have: "connect: connection refused", want: "200"},
+	"the host is lost":   {change: func(h *httpCheck) { h.From = "host" }, err: lostHost{errors.New("no route")}, fails: "no route"},
+	"not a URL":          {change: func(h *httpCheck) { h.URL = "web.example" }, fails: `url: "web.example" is not`},
+	"a password":         {change: func(h *httpCheck) { h.URL = "https://a:b@web.example/" }, fails: "password"},
+	"from nowhere":       {change: func(h *httpCheck) { h.From = "moon" }, fails: "found moon"},
+	"from all pods":      {change: func(h *httpCheck) { h.From = map[string]any{"pod": map[string]any{}} }, fails: "needs a selector"},
+	"an unknown word":    {change: func(h *httpCheck) { h.From = map[string]any{"pod": map[string]any{"selektor": "x"}} }, fails: `no argument "selektor"`},
+	"no code":            {change: func(h *httpCheck) { h.Status = nil }, fails: "status: at least one"},
+	"never":              {change: func(h *httpCheck) { h.Consecutive = 0 }, fails: "consecutive"},
+	"a header too many":  {change: func(h *httpCheck) { h.Headers = map[string]string{"A": "b\r\nC: d"} }, fails: "headers"},
+	"a strange method":   {change: func(h *httpCheck) { h.Method = "get it" }, fails: "method"},
+	"a negative timeout": {change: func(h *httpCheck) { h.Timeout = -1 }, fails: "timeout"},
+}
+
 func TestHTTPCheck(t *testing.T) {
-	const at = "https://web.example/health"
-	for name, c := range map[string]struct {
-		change   func(*httpCheck)
-		response Response
-		err      error
-		have     string // of the diff
-		want     string
-		fails    string
-	}{
-		"as asked":           {response: Response{Status: 200}},
-		"another code":       {response: Response{Status: 503}, have: "503 Service Unavailable", want: "200"},
-		"a code of no name":  {response: Response{Status: 299}, have: "299", want: "200"},
-		"one of the codes":   {change: func(h *httpCheck) { h.Status = []int{200, 204} }, response: Response{Status: 204}},
-		"none of the codes":  {change: func(h *httpCheck) { h.Status = []int{200, 204} }, response: Response{Status: 301}, have: "301 Moved Permanently", want: "200 or 204"},
-		"the body is right":  {change: func(h *httpCheck) { h.Contains = "ok" }, response: Response{Status: 200, Body: "all ok"}},
-		"the body is wrong":  {change: func(h *httpCheck) { h.Contains = "ok" }, response: Response{Status: 200, Body: "no"}, have: `200 OK, body lacks "ok"`, want: `200, body with "ok"`},
-		"nobody listens":     {err: errors.New("connect: connection refused"), have: "connect: connection refused", want: "200"},
-		"the host is lost":   {change: func(h *httpCheck) { h.From = "host" }, err: lostHost{errors.New("no route")}, fails: "no route"},
-		"not a URL":          {change: func(h *httpCheck) { h.URL = "web.example" }, fails: `url: "web.example" is not`},
-		"a password":         {change: func(h *httpCheck) { h.URL = "https://a:b@web.example/" }, fails: "password"},
-		"from nowhere":       {change: func(h *httpCheck) { h.From = "moon" }, fails: "found moon"},
-		"from all pods":      {change: func(h *httpCheck) { h.From = map[string]any{"pod": map[string]any{}} }, fails: "needs a selector"},
-		"an unknown word":    {change: func(h *httpCheck) { h.From = map[string]any{"pod": map[string]any{"selektor": "x"}} }, fails: `no argument "selektor"`},
-		"no code":            {change: func(h *httpCheck) { h.Status = nil }, fails: "status: at least one"},
-		"never":              {change: func(h *httpCheck) { h.Consecutive = 0 }, fails: "consecutive"},
-		"a header too many":  {change: func(h *httpCheck) { h.Headers = map[string]string{"A": "b\r\nC: d"} }, fails: "headers"},
-		"a strange method":   {change: func(h *httpCheck) { h.Method = "get it" }, fails: "method"},
-		"a negative timeout": {change: func(h *httpCheck) { h.Timeout = -1 }, fails: "timeout"},
-	} {
+	for name, c := range httpCases {
 		t.Run(name, func(t *testing.T) {
 			h := newHTTPCheck(at)
 			if c.change != nil {
@@ -91,7 +95,6 @@ func TestHTTPCheck(t *testing.T) {
 func TestHTTPCheckEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	const at = "http://web.example/"
 	_, err := newHTTPCheck(at).Check(ctx, &fake{errs: map[string]error{at: context.Canceled}})
 	assert.ErrorIs(t, err, context.Canceled)
 }

@@ -165,7 +165,7 @@ func (s *ipset) fill(have, want ipsetState) Step {
 	for _, m := range members {
 		fmt.Fprintf(&script, "add %s %s\n", temp, m.line)
 	}
-	show := fmt.Sprintf("ipset restore: create %s %s, add %d members, ", temp, s.rebuilt(have, want), len(members))
+	show := fmt.Sprintf("ipset restore: create %s %s, add %s, ", temp, s.rebuilt(have, want), countMembers(len(members)))
 	if have.exists {
 		fmt.Fprintf(&script, "swap %s %s\ndestroy %s\n", temp, s.Name, temp)
 		show += fmt.Sprintf("swap it with %s, destroy it", s.Name)
@@ -191,7 +191,7 @@ func (s *ipset) addMissing(have, want ipsetState) Step {
 	return Run{
 		Argv:  []string{"ipset", "-exist", "restore"},
 		Stdin: script.String(),
-		Show:  fmt.Sprintf("ipset -exist restore: add %d members to %s", len(added), s.Name),
+		Show:  fmt.Sprintf("ipset -exist restore: add %s to %s", countMembers(len(added)), s.Name),
 		Env:   ipsetEnv(),
 	}
 }

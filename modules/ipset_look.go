@@ -231,7 +231,14 @@ func (st ipsetState) summary() string {
 	if st.unreadable != nil {
 		return "not readable"
 	}
-	return fmt.Sprintf("%s, %d members", st.title(), len(st.members))
+	return st.title() + ", " + countMembers(len(st.members))
+}
+
+func countMembers(n int) string {
+	if n == 1 {
+		return "1 member"
+	}
+	return fmt.Sprintf("%d members", n)
 }
 
 func (st ipsetState) memberLines() string {

@@ -35,65 +35,66 @@ func newIpset(name string, members ...string) *ipset {
 	return &ipset{Name: name, Type: "hash:ip", State: "present", Exact: true, Report: true, Binary: "ipset", Scope: "all", Members: members}
 }
 
+var ipsetHistories = map[string]struct {
+	before string // what the host has done already
+	set    func() *ipset
+	want   string // the members afterwards
+	first  string // of the first diff
+}{
+	"new": {
+		set:  func() *ipset { return newIpset("web", "10.0.0.1", "10.0.0.8/30", "10.0.0.1") },
+		want: "10.0.0.1 10.0.0.10 10.0.0.11 10.0.0.8 10.0.0.9", first: "absent",
+	},
+	"empty": {set: func() *ipset { return newIpset("web") }, first: "absent"},
+	"others are removed": {
+		before: "ipset create web hash:ip maxelem 100; ipset add web 10.0.0.9",
+		set:    func() *ipset { return newIpset("web", "10.0.0.1") },
+		want:   "10.0.0.1", first: "10.0.0.9\n",
+	},
+	"others are left": {
+		before: "ipset create web hash:ip; ipset add web 10.0.0.9",
+		set: func() *ipset {
+			s := newIpset("web", "10.0.0.1")
+			s.Exact = false
+			return s
+		},
+		want: "10.0.0.1 10.0.0.9", first: "10.0.0.9\n",
+	},
+	"an option differs, others are left": {
+		before: "ipset create web hash:ip; ipset add web 10.0.0.9",
+		set: func() *ipset {
+			s := newIpset("web", "10.0.0.1")
+			s.Exact, s.Maxelem, s.Timeout = false, 99, new(300)
+			return s
+		},
+		want: "10.0.0.1 10.0.0.9", first: "65536",
+	},
+	"written otherwise": {
+		set: func() *ipset {
+			s := newIpset("web", "2001:DB8:0::/32", "fe80::/10 nomatch")
+			s.Type, s.Family, s.Comment, s.Counters = "hash:net", "inet6", true, true
+			return s
+		},
+		want: "2001:db8::/32 fe80::/10 nomatch", first: "absent",
+	},
+	"sets of sets": {
+		before: "ipset create a hash:ip; ipset create b hash:ip; ipset create web list:set; ipset add web a",
+		set: func() *ipset {
+			s := newIpset("web", "b")
+			s.Type = "list:set"
+			return s
+		},
+		want: "b", first: "a\n",
+	},
+	"what a crash has left": {
+		before: "ipset create " + ipsetTemp("web") + " hash:net",
+		set:    func() *ipset { return newIpset("web", "10.0.0.1") },
+		want:   "10.0.0.1", first: "absent",
+	},
+}
+
 func TestIpsetConfirmed(t *testing.T) {
-	five := 300
-	for name, c := range map[string]struct {
-		before string // what the host has done already
-		set    func() *ipset
-		want   string // the members afterwards
-		first  string // of the first diff
-	}{
-		"new": {
-			set:  func() *ipset { return newIpset("web", "10.0.0.1", "10.0.0.8/30", "10.0.0.1") },
-			want: "10.0.0.1 10.0.0.10 10.0.0.11 10.0.0.8 10.0.0.9", first: "absent",
-		},
-		"empty": {set: func() *ipset { return newIpset("web") }, first: "absent"},
-		"others are removed": {
-			before: "ipset create web hash:ip maxelem 100; ipset add web 10.0.0.9",
-			set:    func() *ipset { return newIpset("web", "10.0.0.1") },
-			want:   "10.0.0.1", first: "10.0.0.9\n",
-		},
-		"others are left": {
-			before: "ipset create web hash:ip; ipset add web 10.0.0.9",
-			set: func() *ipset {
-				s := newIpset("web", "10.0.0.1")
-				s.Exact = false
-				return s
-			},
-			want: "10.0.0.1 10.0.0.9", first: "10.0.0.9\n",
-		},
-		"an option differs, others are left": {
-			before: "ipset create web hash:ip; ipset add web 10.0.0.9",
-			set: func() *ipset {
-				s := newIpset("web", "10.0.0.1")
-				s.Exact, s.Maxelem, s.Timeout = false, 99, &five
-				return s
-			},
-			want: "10.0.0.1 10.0.0.9", first: "65536",
-		},
-		"written otherwise": {
-			set: func() *ipset {
-				s := newIpset("web", "2001:DB8:0::/32", "fe80::/10 nomatch")
-				s.Type, s.Family, s.Comment, s.Counters = "hash:net", "inet6", true, true
-				return s
-			},
-			want: "2001:db8::/32 fe80::/10 nomatch", first: "absent",
-		},
-		"sets of sets": {
-			before: "ipset create a hash:ip; ipset create b hash:ip; ipset create web list:set; ipset add web a",
-			set: func() *ipset {
-				s := newIpset("web", "b")
-				s.Type = "list:set"
-				return s
-			},
-			want: "b", first: "a\n",
-		},
-		"what a crash has left": {
-			before: "ipset create " + ipsetTemp("web") + " hash:net",
-			set:    func() *ipset { return newIpset("web", "10.0.0.1") },
-			want:   "10.0.0.1", first: "absent",
-		},
-	} {
+	for name, c := range ipsetHistories {
 		t.Run(name, func(t *testing.T) {
 			host := newNetwork(t)
 			host.sh(c.before)

@@ -9,59 +9,61 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+var ipsetCases = map[string]struct {
+	set     func(*ipset)
+	replace []string // old, new, in the recording of a set with one member
+	diffs   []Diff
+	steps   []string
+	stdin   string
+}{
+	"as asked": {set: func(*ipset) {}},
+	"absent": {
+		set:     func(*ipset) {},
+		replace: []string{"@have\ncreate foreign hash:ip family inet hashsize 1024 maxelem 65536 bucketsize 12 initval 0x4b3f7e8a\nadd foreign 10.0.0.1\n", ""},
+		diffs: []Diff{{What: "ipset foreign", Have: "absent", Want: "hash:ip family inet, 1 member"},
+			{What: "members of ipset foreign", Want: "10.0.0.1\n", Text: true}},
+		steps: []string{"ipset restore: create runbook-52d19df3 hash:ip bucketsize 12 family inet hashsize 1024 maxelem 65536, add 1 member, rename it to foreign"},
+		stdin: "create runbook-52d19df3 hash:ip bucketsize 12 family inet hashsize 1024 maxelem 65536\nadd runbook-52d19df3 10.0.0.1\nrename runbook-52d19df3 foreign\n",
+	},
+	"other members": {
+		set:     func(*ipset) {},
+		replace: []string{"0x4b3f7e8a\nadd foreign 10.0.0.1\n", "0x4b3f7e8a\nadd foreign 10.0.0.2\nadd foreign 10.0.0.3\n"},
+		diffs:   []Diff{{What: "members of ipset foreign", Have: "10.0.0.2\n10.0.0.3\n", Want: "10.0.0.1\n", Text: true}},
+		steps:   []string{"ipset restore: create runbook-52d19df3 hash:ip bucketsize 12 family inet hashsize 1024 maxelem 65536, add 1 member, swap it with foreign, destroy it"},
+		stdin:   "create runbook-52d19df3 hash:ip bucketsize 12 family inet hashsize 1024 maxelem 65536\nadd runbook-52d19df3 10.0.0.1\nswap runbook-52d19df3 foreign\ndestroy runbook-52d19df3\n",
+	},
+	"one is missing, others are left": {
+		set:     func(s *ipset) { s.Exact = false },
+		replace: []string{"0x4b3f7e8a\nadd foreign 10.0.0.1\n", "0x4b3f7e8a\nadd foreign 10.0.0.2\n"},
+		diffs:   []Diff{{What: "members of ipset foreign", Have: "10.0.0.2\n", Want: "10.0.0.1\n10.0.0.2\n", Text: true}},
+		steps:   []string{"ipset -exist restore: add 1 member to foreign"},
+		stdin:   "add foreign 10.0.0.1\n",
+	},
+	"time runs and packets come": {
+		set: func(*ipset) {},
+		replace: []string{"0x4b3f7e8a\nadd foreign 10.0.0.1\n", "0x4b3f7e8a\nadd foreign 10.0.0.1 timeout 17 packets 3 bytes 99\n",
+			"0xb8f4dd6e\nadd foreign 10.0.0.1\n", "0xb8f4dd6e\nadd foreign 10.0.0.1 timeout 300 packets 0 bytes 0\n"},
+	},
+	"a comment is part of a member": {
+		set:     func(s *ipset) { s.Exact = false },
+		replace: []string{"0xb8f4dd6e\nadd foreign 10.0.0.1\n", "0xb8f4dd6e\nadd foreign 10.0.0.1 comment \"of timeout 5\"\n"},
+		diffs:   []Diff{{What: "members of ipset foreign", Have: "10.0.0.1\n", Want: "10.0.0.1\n10.0.0.1 comment \"of timeout 5\"\n", Text: true}},
+		steps:   []string{"ipset -exist restore: add 1 member to foreign"},
+		stdin:   "add foreign 10.0.0.1 comment \"of timeout 5\"\n",
+	},
+	"to remove": {
+		set:   func(s *ipset) { s.State, s.Members = "absent", nil },
+		diffs: []Diff{{What: "ipset foreign", Have: "hash:ip family inet, 1 member", Want: "absent"}},
+		steps: []string{"ipset destroy foreign"},
+	},
+	"removed": {
+		set:     func(s *ipset) { s.State, s.Members = "absent", nil },
+		replace: []string{"@have\n", "@other\n"},
+	},
+}
+
 func TestIpset(t *testing.T) {
-	for name, c := range map[string]struct {
-		set     func(*ipset)
-		replace []string // old, new, in the recording of a set with one member
-		diffs   []Diff
-		steps   []string
-		stdin   string
-	}{
-		"as asked": {set: func(*ipset) {}},
-		"absent": {
-			set:     func(*ipset) {},
-			replace: []string{"@have\ncreate foreign hash:ip family inet hashsize 1024 maxelem 65536 bucketsize 12 initval 0x4b3f7e8a\nadd foreign 10.0.0.1\n", ""},
-			diffs: []Diff{{What: "ipset foreign", Have: "absent", Want: "hash:ip family inet, 1 members"},
-				{What: "members of ipset foreign", Want: "10.0.0.1\n", Text: true}},
-			steps: []string{"ipset restore: create runbook-52d19df3 hash:ip bucketsize 12 family inet hashsize 1024 maxelem 65536, add 1 members, rename it to foreign"},
-			stdin: "create runbook-52d19df3 hash:ip bucketsize 12 family inet hashsize 1024 maxelem 65536\nadd runbook-52d19df3 10.0.0.1\nrename runbook-52d19df3 foreign\n",
-		},
-		"other members": {
-			set:     func(*ipset) {},
-			replace: []string{"0x4b3f7e8a\nadd foreign 10.0.0.1\n", "0x4b3f7e8a\nadd foreign 10.0.0.2\nadd foreign 10.0.0.3\n"},
-			diffs:   []Diff{{What: "members of ipset foreign", Have: "10.0.0.2\n10.0.0.3\n", Want: "10.0.0.1\n", Text: true}},
-			steps:   []string{"ipset restore: create runbook-52d19df3 hash:ip bucketsize 12 family inet hashsize 1024 maxelem 65536, add 1 members, swap it with foreign, destroy it"},
-			stdin:   "create runbook-52d19df3 hash:ip bucketsize 12 family inet hashsize 1024 maxelem 65536\nadd runbook-52d19df3 10.0.0.1\nswap runbook-52d19df3 foreign\ndestroy runbook-52d19df3\n",
-		},
-		"one is missing, others are left": {
-			set:     func(s *ipset) { s.Exact = false },
-			replace: []string{"0x4b3f7e8a\nadd foreign 10.0.0.1\n", "0x4b3f7e8a\nadd foreign 10.0.0.2\n"},
-			diffs:   []Diff{{What: "members of ipset foreign", Have: "10.0.0.2\n", Want: "10.0.0.1\n10.0.0.2\n", Text: true}},
-			steps:   []string{"ipset -exist restore: add 1 members to foreign"},
-			stdin:   "add foreign 10.0.0.1\n",
-		},
-		"time runs and packets come": {
-			set: func(*ipset) {},
-			replace: []string{"0x4b3f7e8a\nadd foreign 10.0.0.1\n", "0x4b3f7e8a\nadd foreign 10.0.0.1 timeout 17 packets 3 bytes 99\n",
-				"0xb8f4dd6e\nadd foreign 10.0.0.1\n", "0xb8f4dd6e\nadd foreign 10.0.0.1 timeout 300 packets 0 bytes 0\n"},
-		},
-		"a comment is part of a member": {
-			set:     func(s *ipset) { s.Exact = false },
-			replace: []string{"0xb8f4dd6e\nadd foreign 10.0.0.1\n", "0xb8f4dd6e\nadd foreign 10.0.0.1 comment \"of timeout 5\"\n"},
-			diffs:   []Diff{{What: "members of ipset foreign", Have: "10.0.0.1\n", Want: "10.0.0.1\n10.0.0.1 comment \"of timeout 5\"\n", Text: true}},
-			steps:   []string{"ipset -exist restore: add 1 members to foreign"},
-			stdin:   "add foreign 10.0.0.1 comment \"of timeout 5\"\n",
-		},
-		"to remove": {
-			set:   func(s *ipset) { s.State, s.Members = "absent", nil },
-			diffs: []Diff{{What: "ipset foreign", Have: "hash:ip family inet, 1 members", Want: "absent"}},
-			steps: []string{"ipset destroy foreign"},
-		},
-		"removed": {
-			set:     func(s *ipset) { s.State, s.Members = "absent", nil },
-			replace: []string{"@have\n", "@other\n"},
-		},
-	} {
+	for name, c := range ipsetCases {
 		t.Run(name, func(t *testing.T) {
 			set := newIpset("foreign", "10.0.0.1")
 			c.set(set)

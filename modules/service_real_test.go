@@ -48,7 +48,6 @@ cd ../../../..; mkfifo ready; cat ready & exec chroot . env -i container=test PA
 
 func TestServiceConfirmed(t *testing.T) {
 	host := newBooted(t)
-	yes, no := true, false
 	for _, c := range []struct {
 		title string
 		m     func() Module
@@ -63,11 +62,11 @@ func TestServiceConfirmed(t *testing.T) {
 		{"reload starts", func() Module { return &service{Name: "runs", State: "reloaded"} }, []string{"systemctl start runs"}, true},
 		{"restart starts", func() Module { return &service{Name: "plain", State: "restarted"} }, []string{"systemctl restart plain"}, true},
 		{"runs to its end", func() Module { return &service{Name: "ends", State: "started"} }, []string{"systemctl start ends"}, true},
-		{"enable and stop", func() Module { return &service{Name: "runs", State: "stopped", Enabled: &yes} }, []string{"systemctl enable runs", "systemctl stop runs"}, false},
-		{"disable", func() Module { return &service{Name: "runs", Enabled: &no} }, []string{"systemctl disable runs"}, false},
-		{"static", func() Module { return &service{Name: "fixed", Enabled: &yes} }, nil, false},
-		{"mask", func() Module { return &systemd{Name: "runs", Masked: &yes} }, []string{"systemctl mask runs"}, false},
-		{"unmask and start", func() Module { return &systemd{Name: "runs", Masked: &no, State: "started"} }, []string{"systemctl unmask runs", "systemctl start runs"}, false},
+		{"enable and stop", func() Module { return &service{Name: "runs", State: "stopped", Enabled: new(true)} }, []string{"systemctl enable runs", "systemctl stop runs"}, false},
+		{"disable", func() Module { return &service{Name: "runs", Enabled: new(false)} }, []string{"systemctl disable runs"}, false},
+		{"static", func() Module { return &service{Name: "fixed", Enabled: new(true)} }, nil, false},
+		{"mask", func() Module { return &systemd{Name: "runs", Masked: new(true)} }, []string{"systemctl mask runs"}, false},
+		{"unmask and start", func() Module { return &systemd{Name: "runs", Masked: new(false), State: "started"} }, []string{"systemctl unmask runs", "systemctl start runs"}, false},
 	} {
 		t.Run(c.title, func(t *testing.T) {
 			m := c.m()

@@ -26,56 +26,59 @@ NeedDaemonReload=no
 InvocationID=4be72a4b4fd34c7f8b6b6b5a7c1f9d10
 `
 
+// inactive turns it into one that does not run.
+var inactive = []string{"ActiveState=active", "ActiveState=inactive", "SubState=running", "SubState=dead"}
+
+var serviceCases = map[string]struct {
+	m       systemd
+	replace []string
+	again   []string // what a second look finds otherwise, and needs nothing
+	diffs   []Diff
+	steps   []string
+	notes   []string
+	fails   string
+}{
+	"started":  {m: systemd{State: "started"}},
+	"to start": {m: systemd{State: "started"}, replace: inactive, diffs: []Diff{{What: "state of unit web", Have: "inactive (dead)", Want: "started"}}, steps: []string{"systemctl start web"}},
+	"starting": {m: systemd{State: "started"}, replace: []string{"ActiveState=active", "ActiveState=activating", "SubState=running", "SubState=auto-restart"},
+		diffs: []Diff{{What: "state of unit web", Have: "activating (auto-restart)", Want: "active"}}},
+	"stopped":  {m: systemd{State: "stopped"}, replace: inactive},
+	"to stop":  {m: systemd{State: "stopped"}, diffs: []Diff{{What: "state of unit web", Have: "active (running)", Want: "stopped"}}, steps: []string{"systemctl stop web"}},
+	"stopping": {m: systemd{State: "stopped"}, replace: []string{"ActiveState=active", "ActiveState=deactivating", "SubState=running", "SubState=stop-sigterm"}, diffs: []Diff{{What: "state of unit web", Have: "deactivating (stop-sigterm)", Want: "inactive"}}},
+	"restarted": {
+		m: systemd{State: "restarted"}, again: []string{"4be72a4b", "11111111"},
+		diffs: []Diff{{What: "state of unit web", Have: "active (running) since Sun 2026-11-22 22:08:47 UTC", Want: "restarted"}},
+		steps: []string{"systemctl restart web"},
+	},
+	"reloaded": {
+		m: systemd{State: "reloaded"}, again: []string{"StateChangeTimestampMonotonic=1500100", "StateChangeTimestampMonotonic=1600000"},
+		diffs: []Diff{{What: "state of unit web", Have: "active (running) since Sun 2026-11-22 22:08:47 UTC", Want: "reloaded"}},
+		steps: []string{"systemctl reload web"},
+	},
+	"not to reload": {m: systemd{State: "reloaded"}, replace: []string{"CanReload=yes", "CanReload=no"}, fails: `unit "web" cannot be reloaded: it has no ExecReload; use state: restarted`},
+	"enabled":       {m: systemd{Enabled: new(true)}},
+	"to enable": {m: systemd{Enabled: new(true)}, replace: []string{"UnitFileState=enabled", "UnitFileState=disabled"},
+		diffs: []Diff{{What: "start at boot of unit web", Have: "disabled", Want: "enabled"}}, steps: []string{"systemctl enable web"}},
+	"enabled until the next boot": {m: systemd{Enabled: new(true)}, replace: []string{"UnitFileState=enabled", "UnitFileState=enabled-runtime"},
+		diffs: []Diff{{What: "start at boot of unit web", Have: "enabled-runtime", Want: "enabled"}}, steps: []string{"systemctl enable web"}},
+	"to disable": {m: systemd{Enabled: new(false)}, diffs: []Diff{{What: "start at boot of unit web", Have: "enabled", Want: "disabled"}}, steps: []string{"systemctl disable web"}},
+	"neither": {m: systemd{Enabled: new(true)}, replace: []string{"UnitFileState=enabled", "UnitFileState=static"},
+		notes: []string{`unit "web" is static: it can be neither enabled nor disabled`}},
+	"masked": {m: systemd{State: "started"}, replace: []string{"LoadState=loaded", "LoadState=masked"},
+		fails: `unit "web" is masked, so it can be neither started nor enabled; unmask it with masked: false of the module systemd`},
+	"to unmask": {m: systemd{Masked: new(false)}, replace: []string{"LoadState=loaded", "LoadState=masked", "UnitFileState=enabled", "UnitFileState=masked"},
+		diffs: []Diff{{What: "mask of unit web", Have: "masked", Want: "unmasked"}}, steps: []string{"systemctl unmask web"}},
+	"to read again": {m: systemd{DaemonReload: true}, replace: []string{"NeedDaemonReload=no", "NeedDaemonReload=no\nNeedDaemonReload=yes\nNeedDaemonReload=no"},
+		diffs: []Diff{{What: "unit files", Have: "changed since systemd has read them", Want: "read again"}}, steps: []string{"systemctl daemon-reload"}},
+	"with the old file": {m: systemd{State: "stopped"}, replace: []string{"NeedDaemonReload=no", "NeedDaemonReload=yes"},
+		diffs: []Diff{{What: "state of unit web", Have: "active (running)", Want: "stopped"}}, steps: []string{"systemctl stop web"},
+		notes: []string{`the unit file of "web" has changed and systemd still uses the old one; see daemon_reload of the module systemd`}},
+	"no such unit": {m: systemd{State: "stopped"}, replace: []string{"LoadState=loaded", "LoadState=not-found"}, fails: `this host has no unit "web"; a package that brings it has to be installed first`},
+	"a bad unit":   {m: systemd{State: "stopped"}, replace: []string{"LoadState=loaded", "LoadState=bad-setting"}, fails: "systemd cannot load the unit \"web\" (bad-setting); see `systemctl status web` there"},
+}
+
 func TestService(t *testing.T) {
-	yes, no := true, false
-	stopped := []string{"ActiveState=active", "ActiveState=inactive", "SubState=running", "SubState=dead"}
-	for name, c := range map[string]struct {
-		m       systemd
-		replace []string
-		again   []string // what a second look finds otherwise, and needs nothing
-		diffs   []Diff
-		steps   []string
-		notes   []string
-		fails   string
-	}{
-		"started":  {m: systemd{State: "started"}},
-		"to start": {m: systemd{State: "started"}, replace: stopped, diffs: []Diff{{What: "state of unit web", Have: "inactive (dead)", Want: "started"}}, steps: []string{"systemctl start web"}},
-		"starting": {m: systemd{State: "started"}, replace: []string{"ActiveState=active", "ActiveState=activating", "SubState=running", "SubState=auto-restart"},
-			diffs: []Diff{{What: "state of unit web", Have: "activating (auto-restart)", Want: "active"}}},
-		"stopped":  {m: systemd{State: "stopped"}, replace: stopped},
-		"to stop":  {m: systemd{State: "stopped"}, diffs: []Diff{{What: "state of unit web", Have: "active (running)", Want: "stopped"}}, steps: []string{"systemctl stop web"}},
-		"stopping": {m: systemd{State: "stopped"}, replace: []string{"ActiveState=active", "ActiveState=deactivating", "SubState=running", "SubState=stop-sigterm"}, diffs: []Diff{{What: "state of unit web", Have: "deactivating (stop-sigterm)", Want: "inactive"}}},
-		"restarted": {
-			m: systemd{State: "restarted"}, again: []string{"4be72a4b", "11111111"},
-			diffs: []Diff{{What: "state of unit web", Have: "active (running) since Sun 2026-11-22 22:08:47 UTC", Want: "restarted"}},
-			steps: []string{"systemctl restart web"},
-		},
-		"reloaded": {
-			m: systemd{State: "reloaded"}, again: []string{"StateChangeTimestampMonotonic=1500100", "StateChangeTimestampMonotonic=1600000"},
-			diffs: []Diff{{What: "state of unit web", Have: "active (running) since Sun 2026-11-22 22:08:47 UTC", Want: "reloaded"}},
-			steps: []string{"systemctl reload web"},
-		},
-		"not to reload": {m: systemd{State: "reloaded"}, replace: []string{"CanReload=yes", "CanReload=no"}, fails: `unit "web" cannot be reloaded: it has no ExecReload; use state: restarted`},
-		"enabled":       {m: systemd{Enabled: &yes}},
-		"to enable": {m: systemd{Enabled: &yes}, replace: []string{"UnitFileState=enabled", "UnitFileState=disabled"},
-			diffs: []Diff{{What: "start at boot of unit web", Have: "disabled", Want: "enabled"}}, steps: []string{"systemctl enable web"}},
-		"enabled until the next boot": {m: systemd{Enabled: &yes}, replace: []string{"UnitFileState=enabled", "UnitFileState=enabled-runtime"},
-			diffs: []Diff{{What: "start at boot of unit web", Have: "enabled-runtime", Want: "enabled"}}, steps: []string{"systemctl enable web"}},
-		"to disable": {m: systemd{Enabled: &no}, diffs: []Diff{{What: "start at boot of unit web", Have: "enabled", Want: "disabled"}}, steps: []string{"systemctl disable web"}},
-		"neither": {m: systemd{Enabled: &yes}, replace: []string{"UnitFileState=enabled", "UnitFileState=static"},
-			notes: []string{`unit "web" is static: it can be neither enabled nor disabled`}},
-		"masked": {m: systemd{State: "started"}, replace: []string{"LoadState=loaded", "LoadState=masked"},
-			fails: `unit "web" is masked, so it can be neither started nor enabled; unmask it with masked: false of the module systemd`},
-		"to unmask": {m: systemd{Masked: &no}, replace: []string{"LoadState=loaded", "LoadState=masked", "UnitFileState=enabled", "UnitFileState=masked"},
-			diffs: []Diff{{What: "mask of unit web", Have: "masked", Want: "unmasked"}}, steps: []string{"systemctl unmask web"}},
-		"to read again": {m: systemd{DaemonReload: true}, replace: []string{"NeedDaemonReload=no", "NeedDaemonReload=no\nNeedDaemonReload=yes\nNeedDaemonReload=no"},
-			diffs: []Diff{{What: "unit files", Have: "changed since systemd has read them", Want: "read again"}}, steps: []string{"systemctl daemon-reload"}},
-		"with the old file": {m: systemd{State: "stopped"}, replace: []string{"NeedDaemonReload=no", "NeedDaemonReload=yes"},
-			diffs: []Diff{{What: "state of unit web", Have: "active (running)", Want: "stopped"}}, steps: []string{"systemctl stop web"},
-			notes: []string{`the unit file of "web" has changed and systemd still uses the old one; see daemon_reload of the module systemd`}},
-		"no such unit": {m: systemd{State: "stopped"}, replace: []string{"LoadState=loaded", "LoadState=not-found"}, fails: `this host has no unit "web"; a package that brings it has to be installed first`},
-		"a bad unit":   {m: systemd{State: "stopped"}, replace: []string{"LoadState=loaded", "LoadState=bad-setting"}, fails: "systemd cannot load the unit \"web\" (bad-setting); see `systemctl status web` there"},
-	} {
+	for name, c := range serviceCases {
 		t.Run(name, func(t *testing.T) {
 			m := c.m
 			m.Name = "web"
@@ -126,14 +129,13 @@ func TestServiceCannotTell(t *testing.T) {
 }
 
 func TestServiceArguments(t *testing.T) {
-	yes := true
 	for want, m := range map[string]Validator{
 		"one of state or enabled is needed":                        &service{Name: "web"},
 		`name: "-x" is not the name of a unit`:                     &service{Name: "-x", State: "started"},
 		`name: "w*" is not the name of a unit`:                     &systemd{Name: "w*", State: "started"},
 		"one of state, enabled, masked or daemon_reload is needed": &systemd{Name: "web"},
 		"one of name or daemon_reload is needed":                   &systemd{},
-		"name is needed with state, enabled and masked":            &systemd{DaemonReload: true, Enabled: &yes},
+		"name is needed with state, enabled and masked":            &systemd{DaemonReload: true, Enabled: new(true)},
 	} {
 		assert.EqualError(t, m.Validate(), want)
 	}
