@@ -173,6 +173,10 @@ func confirmApply(t *testing.T, ctx context.Context, c *Client) {
 	again, err := c.Get(ctx, ref)
 	require.NoError(t, err)
 	assert.Equal(t, after["data"], again["data"])
+
+	// What an earlier patch of ours has set is ours to apply.
+	take(t, ctx, c, modules.APIStep{Verb: modules.Patch, Ref: ref, Body: modules.Object{"data": map[string]any{"b": "patched"}}})
+	assert.Equal(t, "configmap/apply applied\n", take(t, ctx, c, mine))
 }
 
 func confirmDelete(t *testing.T, ctx context.Context, c *Client) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +36,7 @@ func (c *Client) explain(what string, err error) error {
 	said := status.Status()
 	switch {
 	case unknownField(said.Message):
-		return &modules.FieldError{Message: what + ": " + said.Message}
+		return &modules.FieldError{Message: what + ": " + fieldWords(said.Message)}
 	case said.Reason == metav1.StatusReasonConflict && said.Details != nil && len(owners(said.Details)) > 0:
 		return fmt.Errorf("%s: others own %s; leave these fields out, or take them over with force: true", what, strings.Join(owners(said.Details), ", "))
 	case said.Reason == metav1.StatusReasonUnauthorized:
@@ -48,6 +49,28 @@ func (c *Client) explain(what string, err error) error {
 // strict about built-in kinds, server-side apply about the schema.
 func unknownField(message string) bool {
 	return strings.Contains(message, "unknown field") || strings.Contains(message, "field not declared in schema")
+}
+
+// fieldWords leaves out the whole object, which some servers put before the
+// words that matter, with all that it may hold.
+func fieldWords(message string) string {
+	if at := strings.LastIndex(message, "strict decoding error"); at >= 0 {
+		return message[at:]
+	}
+	return message
+}
+
+// onlyOurs tells whether an apply is in conflict with nobody but ourselves: with
+// an earlier patch, which the server keeps apart from what was applied.
+func onlyOurs(err error) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsConflict(err) || !errors.As(err, &status) || status.Status().Details == nil {
+		return false
+	}
+	all := owners(status.Status().Details)
+	return len(all) > 0 && !slices.ContainsFunc(all, func(field string) bool {
+		return !strings.Contains(field, ` ("`+fieldManager+`"`)
+	})
 }
 
 // owners lists the fields in conflict, each with who owns it.

@@ -88,6 +88,13 @@ func (c *container) serveWebsocket(w http.ResponseWriter, r *http.Request) {
 	}
 	defer conn.Close()
 	c.clients <- "websocket"
+	reading := make(chan struct{})
+	conn.SetPongHandler(func(string) error {
+		close(reading)
+		return nil
+	})
+	// Client-go leaves goroutines behind if it is cancelled before it reads.
+	_ = conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Minute))
 	stdin, feed := io.Pipe()
 	go func() { // reads also answer pings
 		defer feed.Close()
@@ -104,6 +111,7 @@ func (c *container) serveWebsocket(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	channel := func(id byte) io.Writer { return channelWriter{conn, id} }
+	<-reading
 	status := c.program(r.URL.Query()["command"], stdin, channel(stdoutChannel), channel(stderrChannel))
 	said, _ := json.Marshal(status)
 	_, _ = channel(errorChannel).Write(said)

@@ -122,6 +122,23 @@ func TestForbiddenKeepsTheServersWords(t *testing.T) {
 	assert.EqualError(t, err, `list pods in namespace kube-system: pods is forbidden: User "x" cannot list resource "pods"`)
 }
 
+// Some servers repeat the whole object when they refuse a field of it.
+func TestRefusedFieldWithoutTheObject(t *testing.T) {
+	_, c := newFake(t, func(f *fakeAPI) {
+		f.hook = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPatch {
+				return false
+			}
+			refuse(w, 422, metav1.StatusReasonInvalid, ` "" is invalid: patch: Invalid value: "{\"data\":\"canary\"}": strict decoding error: unknown field "spec.intervall"`)
+			return true
+		}
+	})
+	_, err := c.Preview(t.Context(), modules.APIStep{Verb: modules.Patch, Ref: modules.Ref{Kind: "cm", Name: "x"}})
+	var field *modules.FieldError
+	require.ErrorAs(t, err, &field)
+	assert.Equal(t, `patch configmap/x in namespace default: strict decoding error: unknown field "spec.intervall"`, field.Message)
+}
+
 // 410 comes as an event inside the stream of a 200. Nothing that changed in
 // between may be missed: the client lists again, and ticks.
 func TestWatchStartsAnewAfterGone(t *testing.T) {

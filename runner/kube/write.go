@@ -98,7 +98,13 @@ func (p place) apply(ctx context.Context, s modules.APIStep, dry []string) (*uns
 		return nil, err
 	}
 	options := metav1.PatchOptions{FieldManager: fieldManager, FieldValidation: strict, DryRun: dry, Force: &s.Force}
-	return p.objects.Patch(ctx, s.Ref.Name, types.ApplyPatchType, data, options)
+	made, err := p.objects.Patch(ctx, s.Ref.Name, types.ApplyPatchType, data, options)
+	if !s.Force && onlyOurs(err) {
+		takeOver := true
+		options.Force = &takeOver
+		return p.objects.Patch(ctx, s.Ref.Name, types.ApplyPatchType, data, options)
+	}
+	return made, err
 }
 
 func (p place) patch(ctx context.Context, s modules.APIStep, dry []string) (*unstructured.Unstructured, error) {
