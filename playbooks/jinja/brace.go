@@ -56,7 +56,7 @@ func (b *braces) write(format string, levels int) error {
 		if err := b.place(format[:end], levels); err != nil {
 			return err
 		}
-		if err := b.budget.text(b.out.Len()); err != nil {
+		if err := b.budget.grow(b.out.Len(), 0); err != nil {
 			return err
 		}
 		format = format[end+1:]
@@ -106,7 +106,7 @@ func (b *braces) place(text string, levels int) error {
 	}
 	out, err := formatted(v, spec)
 	if err == nil {
-		err = b.budget.text(b.out.Len() + len(out))
+		err = b.budget.grow(b.out.Len()+len(out), len(out))
 	}
 	b.out.WriteString(out)
 	return err

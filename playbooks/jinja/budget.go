@@ -36,7 +36,7 @@ type activeText struct {
 	origin *origin
 }
 
-// spend takes n steps. Texts and lists cost as they grow: see text and items.
+// spend takes n steps. Texts and lists cost as they grow: see grow and items.
 func (b *budget) spend(n int) error {
 	b.steps += n
 	if b.steps > maxSteps {
@@ -46,19 +46,30 @@ func (b *budget) spend(n int) error {
 }
 
 // text pays for a text of n bytes.
-func (b *budget) text(n int) error {
-	if n > maxOutput {
+func (b *budget) text(n int) error { return b.grow(n, n) }
+
+// grow pays for the bytes that are added to a text, which then has size bytes.
+func (b *budget) grow(size, added int) error {
+	if size > maxOutput {
 		return errTooLong
 	}
-	return b.spend(n >> 10)
+	return b.spend(added >> 10)
 }
 
 // items pays for a list of n items.
 func (b *budget) items(n int) error {
+	if err := fits(n); err != nil {
+		return err
+	}
+	return b.spend(n >> 6)
+}
+
+// fits says whether a list may have n items.
+func fits(n int) error {
 	if n > maxItems {
 		return errTooMany
 	}
-	return b.spend(n >> 6)
+	return nil
 }
 
 func (b *budget) enter() error {

@@ -181,7 +181,7 @@ func (x *concatExpr) eval(r *renderer) (Value, error) {
 		}
 		text, err := r.text(v)
 		if err == nil {
-			err = r.budget.text(b.Len() + len(text))
+			err = r.budget.grow(b.Len()+len(text), 0)
 		}
 		if err != nil {
 			return nil, r.wrong(part, err)

@@ -18,7 +18,7 @@ func (r *renderer) execAll(body []stmt) error {
 }
 
 func (r *renderer) print(text string) error {
-	if err := r.budget.text(r.out.Len() + len(text)); err != nil {
+	if err := r.budget.grow(r.out.Len()+len(text), len(text)); err != nil {
 		return err
 	}
 	r.out.WriteString(text)

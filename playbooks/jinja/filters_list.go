@@ -130,7 +130,7 @@ func flatten(a *args) (Value, error) {
 }
 
 func (a *args) flat(out, items []Value, levels int, skipNulls bool) ([]Value, error) {
-	err := a.budget.items(len(out))
+	err := fits(len(out))
 	for _, item := range items {
 		if err != nil {
 			return nil, err
@@ -256,7 +256,7 @@ func selections(a *args, ordered bool) (Value, error) {
 	take = func(row []Value, from int) error {
 		if len(row) == r {
 			out = append(out, slices.Clone(row))
-			return a.budget.items(len(out) * max(r, 1))
+			return fits(len(out) * max(r, 1))
 		}
 		for i := from; i < len(items); i++ {
 			if used[i] {

@@ -99,7 +99,7 @@ func regexReplace(a *args) (Value, error) {
 			b.WriteString(part.in(text, m))
 		}
 		at = m[1]
-		if err := a.budget.text(b.Len()); err != nil {
+		if err := a.budget.grow(b.Len(), 0); err != nil {
 			return nil, err
 		}
 	}

@@ -145,7 +145,7 @@ func joinItems(a *args) (Value, error) {
 		}
 		text, err := a.renderer.text(item)
 		if err == nil {
-			err = a.budget.text(b.Len() + len(text))
+			err = a.budget.grow(b.Len()+len(text), 0)
 		}
 		if err != nil {
 			return nil, err

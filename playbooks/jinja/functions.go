@@ -15,6 +15,7 @@ func functions() map[string]Value {
 		"cycler":    define("*items", cyclerFunction).looking(shape),
 		"joiner":    define("sep", joinerFunction),
 	}
+	supportedFunctions = sortedKeys(known)
 	for name, fn := range known {
 		out[name] = &function{name, fn}
 	}
@@ -25,6 +26,9 @@ func functions() map[string]Value {
 	}
 	return out
 }
+
+// supportedFunctions are the names that a call can have.
+var supportedFunctions []string
 
 // unsupportedFunctions are known and refused; the text says what to do.
 var unsupportedFunctions = map[string]string{

@@ -98,7 +98,7 @@ func (a *args) insert(at int, v Value) error {
 	l := a.in.(*List)
 	v, err := a.copyOf(v)
 	if err == nil {
-		err = a.budget.items(len(l.Items) + 1)
+		err = fits(len(l.Items) + 1)
 	}
 	if err != nil || a.err != nil {
 		return err

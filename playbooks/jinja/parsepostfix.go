@@ -92,7 +92,7 @@ func (p *parser) checkFunction(f *nameExpr) {
 	if _, ok := globals[f.name]; ok {
 		return
 	}
-	p.fail(f.span, fmt.Sprintf("unknown function %q", f.name), source.DidYouMean(f.name, sortedKeys(globals)))
+	p.fail(f.span, fmt.Sprintf("unknown function %q", f.name), source.DidYouMean(f.name, supportedFunctions))
 }
 
 // arguments parses the brackets of a call.

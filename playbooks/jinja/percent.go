@@ -43,7 +43,7 @@ func percentFormat(r *renderer, text string, values Value) (Value, error) {
 		if err := p.field(); err != nil {
 			return nil, err
 		}
-		if err := r.budget.text(p.out.Len()); err != nil {
+		if err := r.budget.grow(p.out.Len(), 0); err != nil {
 			return nil, err
 		}
 	}
