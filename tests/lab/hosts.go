@@ -243,7 +243,13 @@ func (l *Lab) enter(ctx context.Context, h Host, args ...string) (*exec.Cmd, err
 	cmd := exec.CommandContext(ctx, "nsenter", append(in, args...)...)
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "DEBIAN_FRONTEND=noninteractive"}
 	cmd.WaitDelay = time.Second
+	cmd.SysProcAttr = endWithUs()
 	return cmd, nil
+}
+
+// endWithUs lets a command that is no daemon end when this program is killed.
+func endWithUs() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
 
 // in runs a shell script inside a host and returns what it printed.

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -116,12 +117,32 @@ func theFault(t *testing.T, ctx context.Context, l *Lab) {
 		_, err = l.SSH(ctx, h, "command -v python3")
 		require.Error(t, err, "a host of the incident has no Python")
 	}
+	agentsGiveUp(t, ctx, l)
+}
+
+// agentsGiveUp waits until the agent of every host has said what ails it, in
+// Felix's words, and has panicked.
+func agentsGiveUp(t *testing.T, ctx context.Context, l *Lab) {
+	t.Helper()
+	const complaint = `Bad return code from 'ipset list'. error=exit status 1 family="inet" stderr="` + IncidentMessage
 	require.NoError(t, poll(ctx, time.Minute, func(ctx context.Context) error {
-		out, err := l.kubectl(ctx, "logs", "-n", "kube-system", "--selector=k8s-app=calico-node", "--tail=-1", "--max-log-requests=8")
-		if err == nil && strings.Count(out, "[PANIC]") < len(l.Hosts()) {
-			err = errors.New("not every agent has given up yet")
+		pods, err := l.pods(ctx)
+		if err != nil {
+			return err
 		}
-		return err
+		for _, p := range pods {
+			if !p.calico() {
+				continue
+			}
+			log, err := l.kubectl(ctx, "logs", "-n", p.Namespace, p.Name)
+			if err != nil {
+				return err
+			}
+			if !strings.Contains(log, complaint) || !strings.Contains(log, "[PANIC]") {
+				return fmt.Errorf("the agent on %s has not given up for the incident's reason: %s", p.Node, log)
+			}
+		}
+		return nil
 	}))
 }
 
@@ -213,6 +234,7 @@ func pageMends(t *testing.T, ctx context.Context, l *Lab) {
 
 func imageMends(t *testing.T, ctx context.Context, l *Lab) {
 	require.NoError(t, l.Reset(ctx, ClassA))
+	agentsGiveUp(t, ctx, l)
 	report, err := l.Probes(ctx)
 	require.NoError(t, err)
 	require.Zero(t, report.CalicoReady)

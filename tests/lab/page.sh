@@ -23,7 +23,7 @@ step() {
 	echo "   $(echo "$(date +%s.%N) $began" | awk '{printf "%.1f", $1 - $2}') s"
 }
 
-check_ipset() { on 10.0.0.100 'ipset list >/dev/null' || true; }
+check_ipset() { on "${HOSTS%% *}" 'ipset list >/dev/null' || true; }
 upgrade() {
 	for ip in $HOSTS; do
 		on "$ip" 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install --only-upgrade ipset libipset13 -y -qq >/dev/null' || return 1

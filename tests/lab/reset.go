@@ -6,8 +6,11 @@ import (
 	"context"
 )
 
-// forget takes away what calico-node gave a host that it has been in sync on.
+// forget takes away what calico-node gave a host that it has been in sync on. A
+// pod is gone from the API a moment before its processes are, and those would
+// bring it all back, so they are waited for, ten seconds at most.
 const forget = `
+for i in $(seq 100); do pgrep -x calico-node >/dev/null || break; sleep 0.1; done
 ip route flush proto bird
 ipset list -name | sed -n '/^cali40/p' | while read -r set; do ipset destroy "$set"; done
 `

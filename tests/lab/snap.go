@@ -55,7 +55,7 @@ func (l *Lab) Snapshot(ctx context.Context) (snapshot.Snapshot, error) {
 func (l *Lab) hostSnapshot(ctx context.Context, h Host) (snapshot.Snapshot, error) {
 	s := snapshot.Snapshot{}
 	skip := func(path string) bool { return snapshot.Below(path, notState...) }
-	if err := s.AddTree(h.Name, l.path("hosts", h.Name, "upper"), skip); err != nil {
+	if err := s.AddLayer(h.Name, l.path("hosts", h.Name, "upper"), l.Parts.Base, skip); err != nil {
 		return nil, err
 	}
 	packages, err := l.in(ctx, h, "dpkg-query --show")

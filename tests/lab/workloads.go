@@ -196,6 +196,7 @@ func (l *Lab) kubectlCommand(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(l.Parts.Kube, "kubectl"), append([]string{"--kubeconfig=" + l.Kubeconfig(), "--request-timeout=" + kubectlWithin}, args...)...)
 	cmd.Env = append(os.Environ(), "KUBECACHEDIR="+l.path("kubectl-cache"))
 	cmd.WaitDelay = time.Second
+	cmd.SysProcAttr = endWithUs()
 	return cmd
 }
 

@@ -2,7 +2,6 @@ package parts
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,12 +37,6 @@ func (c Cache) images(ctx context.Context, p Parts, coredns string) (string, err
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(c.Dir, "images.tar")
-	f, err := os.Create(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
 	program := func(name string) image.Layer {
 		return image.Layer{{Path: "usr/local/bin/" + name, From: filepath.Join(p.Programs, name)}}
 	}
@@ -71,10 +64,25 @@ func (c Cache) images(ctx context.Context, p Parts, coredns string) (string, err
 		img.Labels = map[string]string{"version": version}
 		list = append(list, img)
 	}
+	return c.archive(list)
+}
+
+// archive writes the images into a new file and then puts it in place: another
+// lab may be reading the one that is there.
+func (c Cache) archive(list []image.Image) (string, error) {
+	f, err := os.CreateTemp(c.Dir, "images-")
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
 	if err := image.Write(f, list...); err != nil {
 		return "", err
 	}
-	return path, f.Close()
+	if err := f.Close(); err != nil {
+		return "", err
+	}
+	path := filepath.Join(c.Dir, "images.tar")
+	return path, os.Rename(f.Name(), path)
 }
 
 // busybox is this machine's static busybox and the names it answers to.
@@ -104,40 +112,24 @@ func (c Cache) oldIpset(ctx context.Context, p Parts) (image.Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	layer, err := withLibraries(ctx, p.Base, "/usr/sbin/ipset")
+	// The old files are shown to the tree's loader under /mnt, in a mount
+	// namespace that ends with the command.
+	out, err := run(exec.CommandContext(ctx, "unshare", "--mount", "sh", "-ec", `
+mount --bind "$1" "$0/mnt"
+exec chroot "$0" sh -c 'LD_LIBRARY_PATH=$(echo /mnt/usr/lib/*-linux-gnu) ldd /mnt/sbin/ipset'`, p.Base, old))
 	if err != nil {
 		return nil, err
 	}
-	for i, f := range layer {
-		if !strings.Contains(filepath.Base(f.Path), "ipset") {
-			continue
+	layer := image.Layer{{Path: "usr/sbin/ipset", From: filepath.Join(old, "sbin/ipset")}}
+	for _, lib := range libraries(out) {
+		if own, ok := strings.CutPrefix(lib, "/mnt/"); ok {
+			layer = append(layer, image.File{Path: own, From: filepath.Join(old, own)})
+		} else {
+			layer = append(layer, fromTree(p.Base, lib))
 		}
-		found, err := find(old, filepath.Base(f.Path))
-		if err != nil {
-			return nil, err
-		}
-		layer[i].From = found
 	}
 	return layer, nil
 }
-
-// find returns the one file of that name below root.
-func find(root, name string) (string, error) {
-	var found string
-	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && d.Name() == name {
-			found = path
-		}
-		return err
-	})
-	if err == nil && found == "" {
-		err = fmt.Errorf("no file %q below %s", name, root)
-	}
-	return found, err
-}
-
-// libraryPath finds the absolute paths in what ldd prints.
-var libraryPath = regexp.MustCompile(`(?m)(/\S+) \(0x`)
 
 // withLibraries is a program of the Debian tree with every library it needs,
 // each at its own path.
@@ -146,13 +138,24 @@ func withLibraries(ctx context.Context, base, program string) (image.Layer, erro
 	if err != nil {
 		return nil, err
 	}
-	paths := []string{program}
-	for _, m := range libraryPath.FindAllStringSubmatch(out, -1) {
+	layer := image.Layer{fromTree(base, program)}
+	for _, lib := range libraries(out) {
+		layer = append(layer, fromTree(base, lib))
+	}
+	return layer, nil
+}
+
+func fromTree(base, path string) image.File {
+	return image.File{Path: strings.TrimPrefix(path, "/"), From: filepath.Join(base, path)}
+}
+
+var libraryPath = regexp.MustCompile(`(?m)(/\S+) \(0x`)
+
+// libraries are the absolute paths in what ldd prints.
+func libraries(ldd string) []string {
+	var paths []string
+	for _, m := range libraryPath.FindAllStringSubmatch(ldd, -1) {
 		paths = append(paths, m[1])
 	}
-	var l image.Layer
-	for _, p := range paths {
-		l = append(l, image.File{Path: strings.TrimPrefix(p, "/"), From: filepath.Join(base, p)})
-	}
-	return l, nil
+	return paths
 }

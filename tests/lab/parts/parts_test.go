@@ -55,11 +55,9 @@ func TestPickMirror(t *testing.T) {
 	}
 }
 
-func TestLibraryPath(t *testing.T) {
-	const ldd = "\tlinux-vdso.so.1 (0x00007ffc)\n\tlibipset.so.13 => /lib/x86_64-linux-gnu/libipset.so.13 (0x00007f)\n\t/lib64/ld-linux-x86-64.so.2 (0x00007f)\n"
-	var got []string
-	for _, m := range libraryPath.FindAllStringSubmatch(ldd, -1) {
-		got = append(got, m[1])
-	}
-	require.Equal(t, []string{"/lib/x86_64-linux-gnu/libipset.so.13", "/lib64/ld-linux-x86-64.so.2"}, got)
+func TestLibraries(t *testing.T) {
+	const ldd = "\tlinux-vdso.so.1 (0x00007ffc)\n\tlibipset.so.13 => /lib/x86_64-linux-gnu/libipset.so.13 (0x00007f)\n" +
+		"\tlibdl.so.2 => not found\n\t/lib64/ld-linux-x86-64.so.2 (0x00007f)\n"
+	require.Equal(t, []string{"/lib/x86_64-linux-gnu/libipset.so.13", "/lib64/ld-linux-x86-64.so.2"}, libraries(ldd))
+	require.Empty(t, libraries("\tnot a dynamic executable\n"))
 }

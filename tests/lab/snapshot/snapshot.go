@@ -45,16 +45,17 @@ func Diff(before, after Snapshot) []string {
 	return out
 }
 
-// AddTree adds everything below root, each under prefix and its path. A folder
-// counts with its mode and owner, a file with its content and the time of its
-// last change too. What skip names, and all below it, is left out; its argument
-// is relative to root.
-func (s Snapshot) AddTree(prefix, root string, skip func(path string) bool) error {
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+// AddLayer adds everything in the upper layer of an overlay, each under prefix
+// and its path. A folder counts with its mode and owner, a file with its content
+// and the time of its last change too. A folder that is the same in the lower
+// layer does not count: overlayfs copies it when something in it is touched. What
+// skip names, and all below it, is left out; its argument is relative to upper.
+func (s Snapshot) AddLayer(prefix, upper, lower string, skip func(path string) bool) error {
+	return filepath.WalkDir(upper, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(root, path)
+		rel, err := filepath.Rel(upper, path)
 		if err != nil {
 			return err
 		}
@@ -64,8 +65,17 @@ func (s Snapshot) AddTree(prefix, root string, skip func(path string) bool) erro
 			}
 			return nil
 		}
-		s[prefix+"/"+rel], err = describe(path)
-		return err
+		is, err := describe(path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if below, err := describe(filepath.Join(lower, rel)); err == nil && below == is {
+				return nil
+			}
+		}
+		s[prefix+"/"+rel] = is
+		return nil
 	})
 }
 

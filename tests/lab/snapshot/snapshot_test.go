@@ -16,7 +16,7 @@ func TestDiff(t *testing.T) {
 	require.Empty(t, Diff(before, before))
 }
 
-func TestAddTreeSeesEveryKindOfChange(t *testing.T) {
+func TestAddLayerSeesEveryKindOfChange(t *testing.T) {
 	file := func(root string) string { return filepath.Join(root, "etc", "x") }
 	tests := []struct {
 		name   string
@@ -29,17 +29,21 @@ func TestAddTreeSeesEveryKindOfChange(t *testing.T) {
 		{"touched", func(r string) error { return os.Chtimes(file(r), time.Time{}, time.Unix(1, 0)) }, "~ host/etc/x"},
 		{"removed", func(r string) error { return os.Remove(file(r)) }, "- host/etc/x"},
 		{"added", func(r string) error { return os.Symlink("x", filepath.Join(r, "etc", "y")) }, "+ host/etc/y"},
+		{"folder added", func(r string) error { return os.Mkdir(filepath.Join(r, "new"), 0o755) }, "+ host/new"},
+		{"folder copied", func(r string) error { return os.Mkdir(filepath.Join(r, "cache"), 0o755) }, ""},
+		{"folder copied with another mode", func(r string) error { return os.Mkdir(filepath.Join(r, "cache"), 0o700) }, "+ host/cache"},
 		{"skipped", func(r string) error { return os.WriteFile(filepath.Join(r, "run", "z"), nil, 0o644) }, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			root := t.TempDir()
+			root, lower := t.TempDir(), t.TempDir()
+			require.NoError(t, os.Mkdir(filepath.Join(lower, "cache"), 0o755))
 			require.NoError(t, os.Mkdir(filepath.Join(root, "etc"), 0o755))
 			require.NoError(t, os.Mkdir(filepath.Join(root, "run"), 0o755))
 			require.NoError(t, os.WriteFile(file(root), []byte("a"), 0o644))
 			take := func() Snapshot {
 				s := Snapshot{}
-				require.NoError(t, s.AddTree("host", root, func(p string) bool { return Below(p, "run") }))
+				require.NoError(t, s.AddLayer("host", root, lower, func(p string) bool { return Below(p, "run") }))
 				return s
 			}
 			before := take()

@@ -41,8 +41,12 @@ func main() {
 func keepRunning() error {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
 	for {
-		agent := exec.Command("/proc/self/exe", "-felix")
+		agent := exec.Command(self, "-felix")
 		agent.Stdout, agent.Stderr = os.Stdout, os.Stderr
 		agent.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		if err := agent.Start(); err != nil {
