@@ -2,7 +2,10 @@ package modules
 
 import (
 	"bufio"
+	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -12,12 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// newBooted is a target on which systemd really runs: an overlay over this
-// machine's root in namespaces of its own, with units to play with.
-func newBooted(t *testing.T) within {
-	needsRoot(t, "/lib/systemd/systemd", "unshare", "nsenter")
-	boot := exec.Command("unshare", "-m", "-p", "-f", "--kill-child", "-u", "-i", "-n", "-C", "--propagation", "private", "sh", "-ec", `
-mount -t tmpfs tmpfs "$1"; cd "$1"; mkdir up work root; mount -t overlay -o lowerdir=/,upperdir=up,workdir=work overlay root; cd root
+// bootScript boots systemd in namespaces and a control group of its own, with an
+// overlay over this machine's root, and units to play with.
+const bootScript = `cgroup=$2/cgroup/$3; mkdir "$2/cgroup"; mount -t cgroup2 cgroup2 "$2/cgroup"; mkdir "$cgroup"; echo $$ >"$cgroup/cgroup.procs"
+exec unshare -m -p -f --kill-child -u -i -n -C --propagation private sh -ec "$1" sh "$2"`
+
+const bootedScript = `mount -t tmpfs tmpfs "$1"; cd "$1"; mkdir up work root; mount -t overlay -o lowerdir=/,upperdir=up,workdir=work overlay root; cd root
 mount -t proc proc proc; mount -t sysfs sysfs sys; mount -t cgroup2 cgroup2 sys/fs/cgroup; mount --rbind /dev dev; mount -t tmpfs tmpfs run
 rm -rf etc/systemd/system/*; cd usr/lib/systemd/system
 printf '[Unit]\nAllowIsolate=yes\nDefaultDependencies=no\nWants=ready.service ends.service\n' >test.target
@@ -28,22 +31,37 @@ unit plain 'ExecStart=/bin/sleep 3600'
 unit ends 'Type=oneshot\nExecStart=/bin/true'
 unit fails 'Type=oneshot\nExecStart=/bin/false'
 printf '[Unit]\nDefaultDependencies=no\n[Service]\nExecStart=/bin/sleep 3600\n' >fixed.service
-cd ../../../..; mkfifo ready; cat ready & exec chroot . env -i container=test PATH=/usr/sbin:/usr/bin /lib/systemd/systemd --system --unit=test.target --log-target=null --show-status=0`, "sh", t.TempDir())
+cd ../../../..; mkfifo ready; cat ready & exec chroot . env -i container=test PATH=/usr/sbin:/usr/bin /lib/systemd/systemd --system --unit=test.target --log-target=null --show-status=0`
+
+// newBooted is a target on which systemd really runs.
+func newBooted(t *testing.T) within {
+	needsRoot(t, "/lib/systemd/systemd", "unshare", "nsenter", "pgrep")
+	dir := t.TempDir()
+	group := "runbook-test-" + strconv.Itoa(os.Getpid()) + "-" + filepath.Base(filepath.Dir(dir))
+	boot := exec.Command("unshare", "-m", "--propagation", "private", "sh", "-ec", bootScript, "sh", bootedScript, dir, group)
 	boot.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stdout, err := boot.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, boot.Start())
 	t.Cleanup(func() {
-		assert.NoError(t, boot.Process.Kill())
-		_ = boot.Wait() // it was killed
+		assert.NoError(t, exec.Command("unshare", "-m", "--propagation", "private", "sh", "-ec",
+			`mkdir -p "$1"; mount -t cgroup2 cgroup2 "$1"; find "$1/$2" -depth -type d -exec rmdir {} +`, "sh", dir+"/cgroup", group).Run())
 	})
 	line, err := bufio.NewReader(stdout).ReadString('\n')
-	require.NoError(t, err)
+	if err != nil {
+		ended := boot.Wait()
+		cannot(t, fmt.Sprintf("systemd does not boot here: %v (is fs.inotify.max_user_instances used up?)", ended))
+	}
 	require.Equal(t, "ready\n", line)
 	children, err := exec.Command("pgrep", "-P", strconv.Itoa(boot.Process.Pid)).Output()
 	require.NoError(t, err)
-	pid := strings.TrimSpace(string(children))
-	return within{here: &here{t: t}, enter: []string{"nsenter", "-t", pid, "-m", "-p", "-n", "-r", "-w"}}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(children)))
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		assert.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+		_ = boot.Wait() // its child was killed
+	})
+	return within{here: &here{t: t}, enter: []string{"nsenter", "-t", strconv.Itoa(pid), "-m", "-p", "-n", "-r", "-w"}}
 }
 
 func TestServiceConfirmed(t *testing.T) {
