@@ -142,7 +142,7 @@ func (b *builtin) takes() string {
 
 // resolveAll renders what is still to be rendered in the input and arguments.
 func (a *args) resolveAll() (err error) {
-	if a.in, err = a.resolve(a.in, "the input"); err != nil {
+	if a.in, err = a.resolve(a.in, &literal{}); err != nil {
 		return err
 	}
 	resolved := func(vs []Value) []Value {
@@ -152,7 +152,7 @@ func (a *args) resolveAll() (err error) {
 				continue
 			}
 			var w Value
-			if w, err = a.resolve(v, "an argument"); err == nil && w != v {
+			if w, err = a.resolve(v, &literal{}); err == nil && w != v {
 				if &out[0] == &vs[0] {
 					out = slices.Clone(vs)
 				}

@@ -27,7 +27,7 @@ func TestErrorsSayWhereAndWhat(t *testing.T) {
 		{"{{ absent.a.b }}", `site.yml:1:4: "absent.a.b" is undefined: there is no "absent"`},
 		{"{{ list[3] }}", `site.yml:1:4: "list[3]" is undefined: it has 1 items`},
 		{"{{ node.x }}", `site.yml:1:4: "node.x" is undefined: a str has no "x"`},
-		{"{{ [] | first }}", `site.yml:1:4: "(...)|first" is undefined: the list is empty`},
+		{"{{ [] | first }}", `site.yml:1:4: "...|first" is undefined: the list is empty`},
 		{"{{ bad }}", `vars.yml:7:17: "misspelt" is undefined`},
 		{"{{ bad ~ 'x' }}", `vars.yml:7:17: "misspelt" is undefined`},
 		{"{{ [1, [absent]] }}", `site.yml:1:9: "absent" is undefined`},

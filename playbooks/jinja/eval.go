@@ -25,7 +25,7 @@ func (r *renderer) operand(x expr) (Value, error) {
 	if u, ok := v.(Undefined); ok {
 		return nil, &undefinedError{u}
 	}
-	v, err = r.resolve(v, written(x))
+	v, err = r.resolve(v, x)
 	return v, r.wrong(x, err)
 }
 

@@ -124,7 +124,7 @@ func (e *Expr) Eval(s Scope) (Value, error) {
 // *source.Error.
 func Resolve(v Value, s Scope) (Value, error) {
 	r := &renderer{script: &script{}, scope: s, budget: &budget{}}
-	v, err := r.resolve(v, "a value")
+	v, err := r.resolve(v, &literal{})
 	if err == nil {
 		if u, ok := findUndefined(v); ok && !u.quiet() {
 			err = &undefinedError{u}

@@ -93,9 +93,16 @@ func public(err error) error {
 
 // wrong gives an error the place of x, unless it has one.
 func (r *renderer) wrong(x expr, err error) error {
+	if err == nil {
+		return nil
+	}
 	var u *undefinedError
 	var s *source.Error
-	if err == nil || errors.As(err, &u) || errors.As(err, &s) {
+	switch {
+	case errors.As(err, &u):
+		what, _ := r.placed(x, u.what).(Undefined)
+		return &undefinedError{what}
+	case errors.As(err, &s):
 		return err
 	}
 	return r.err(x.where(), err.Error(), "")
@@ -130,7 +137,7 @@ func written(x expr) string {
 	case *callExpr:
 		return written(x.fn) + "()"
 	}
-	return "(...)"
+	return "..."
 }
 
 // lookup finds the value of a name: what the template has set, then the scope's
@@ -162,12 +169,15 @@ func (r *renderer) keep(x *nameExpr, raw Value) (Value, error) {
 		return nil, err
 	}
 	if r.changes {
-		if v, err = r.resolve(v, x.name); err == nil {
+		if v, err = r.resolve(v, x); err == nil {
 			v, err = r.copyOf(v)
 		}
 		if err != nil {
 			return nil, r.wrong(x, err)
 		}
+	}
+	if !isCollection(v) && raw == v {
+		return v, nil // costs nothing to look up again
 	}
 	if r.vars == nil {
 		r.vars = map[string]Value{}
@@ -191,20 +201,19 @@ func (r *renderer) known() []string {
 // missing in it makes v Undefined, so that default() can answer for it.
 func (r *renderer) force(v Value, x expr) (Value, error) {
 	if s, ok := v.(Str); ok && s.origin != nil {
-		return r.renderText(s, written(x), x)
+		return r.renderText(s, x)
 	}
 	return v, nil
 }
 
-func (r *renderer) renderText(s Str, name string, x expr) (Value, error) {
+// renderText renders a text that the user wrote; x leads to it.
+func (r *renderer) renderText(s Str, x expr) (Value, error) {
 	t, err := s.origin.parsed(s.text)
 	if err != nil {
 		return nil, err
 	}
+	name := written(x)
 	if err := r.budget.begin(name, s.origin); err != nil {
-		if x == nil {
-			return nil, r.wrong(&literal{}, err)
-		}
 		return nil, r.wrong(x, err)
 	}
 	defer r.budget.end()
@@ -222,38 +231,38 @@ func (r *renderer) renderText(s Str, name string, x expr) (Value, error) {
 
 // resolve renders every text in v that the user wrote as a template. It returns
 // v itself where there is none.
-func (r *renderer) resolve(v Value, name string) (Value, error) {
+func (r *renderer) resolve(v Value, x expr) (Value, error) {
 	switch v := v.(type) {
 	case Str:
 		if v.origin != nil {
-			return r.renderText(v, name, nil)
+			return r.renderText(v, x)
 		}
 	case *List:
-		items, err := r.resolveItems(v.Items, name)
+		items, err := r.resolveItems(v.Items, x)
 		if err != nil || items == nil {
 			return v, err
 		}
 		return newList(items), nil
 	case *Tuple:
-		items, err := r.resolveItems(v.Items, name)
+		items, err := r.resolveItems(v.Items, x)
 		if err != nil || items == nil {
 			return v, err
 		}
 		return &Tuple{items, v.names}, nil
 	case *Dict:
-		return r.resolveDict(v, name)
+		return r.resolveDict(v, x)
 	}
 	return v, nil
 }
 
 // resolveItems returns nil where nothing had to be rendered.
-func (r *renderer) resolveItems(items []Value, name string) ([]Value, error) {
+func (r *renderer) resolveItems(items []Value, x expr) ([]Value, error) {
 	if err := r.budget.spend(1 + len(items)>>6); err != nil {
 		return nil, err
 	}
 	var out []Value
 	for i, item := range items {
-		v, err := r.resolve(item, name)
+		v, err := r.resolve(item, x)
 		if err != nil {
 			return nil, err
 		}
@@ -267,12 +276,12 @@ func (r *renderer) resolveItems(items []Value, name string) ([]Value, error) {
 	return out, nil
 }
 
-func (r *renderer) resolveDict(d *Dict, name string) (Value, error) {
-	values, err := r.resolveItems(d.values, name)
+func (r *renderer) resolveDict(d *Dict, x expr) (Value, error) {
+	values, err := r.resolveItems(d.values, x)
 	if err != nil {
 		return d, err
 	}
-	keys, err := r.resolveItems(d.keys, name)
+	keys, err := r.resolveItems(d.keys, x)
 	if err != nil {
 		return d, err
 	}
@@ -333,12 +342,12 @@ func (r *renderer) finish(v Value, x expr) (Value, error) {
 	if u, ok := v.(Undefined); ok && u.quiet() {
 		return str(""), nil
 	}
-	v, err := r.resolve(v, written(x))
+	v, err := r.resolve(v, x)
 	if err != nil {
 		return nil, r.wrong(x, err)
 	}
 	if u, ok := findUndefined(v); ok && !u.quiet() {
-		return nil, &undefinedError{u}
+		return nil, r.wrong(x, &undefinedError{u})
 	}
 	switch v.(type) {
 	case callable, object:

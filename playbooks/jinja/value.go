@@ -102,6 +102,15 @@ func newList(items []Value) *List { return &List{Items: items} }
 
 func newTuple(items ...Value) *Tuple { return &Tuple{Items: items} }
 
+// isCollection says whether v holds other values.
+func isCollection(v Value) bool {
+	switch v.(type) {
+	case *List, *Tuple, *Dict:
+		return true
+	}
+	return false
+}
+
 // Truth says whether v counts as true. A value that is not known yet has no
 // truth: known is false.
 func Truth(v Value) (truth, known bool) {

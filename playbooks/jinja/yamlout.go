@@ -40,14 +40,6 @@ func toYAML(v Value, style yamlStyle) (string, error) {
 	return text + "...\n", nil
 }
 
-func isCollection(v Value) bool {
-	switch v.(type) {
-	case *List, *Tuple, *Dict:
-		return true
-	}
-	return false
-}
-
 func (w *yamlWriter) write(text string) {
 	w.b.WriteString(text)
 	w.column += utf8.RuneCountInString(text)
