@@ -116,11 +116,11 @@ func (c Cache) oldIpset(ctx context.Context, p Parts) (image.Layer, error) {
 	// namespace that ends with the command.
 	out, err := run(exec.CommandContext(ctx, "unshare", "--mount", "sh", "-ec", `
 mount --bind "$1" "$0/mnt"
-exec chroot "$0" sh -c 'LD_LIBRARY_PATH=$(echo /mnt/usr/lib/*-linux-gnu) ldd /mnt/sbin/ipset'`, p.Base, old))
+exec chroot "$0" sh -c 'LD_LIBRARY_PATH=$(echo /mnt/usr/lib/*-linux-gnu) ldd /mnt/usr/sbin/ipset'`, p.Base, old))
 	if err != nil {
 		return nil, err
 	}
-	layer := image.Layer{{Path: "usr/sbin/ipset", From: filepath.Join(old, "sbin/ipset")}}
+	layer := image.Layer{{Path: "usr/sbin/ipset", From: filepath.Join(old, "usr/sbin/ipset")}}
 	for _, lib := range libraries(out) {
 		if own, ok := strings.CutPrefix(lib, "/mnt/"); ok {
 			layer = append(layer, image.File{Path: own, From: filepath.Join(old, own)})
