@@ -31,7 +31,7 @@ func (k *kubectl) remove(ctx context.Context, c Cluster) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
-	var change Change
+	change := Change{Wait: Wait{On: []Ref{k.ref()}}}
 	deleted := []any{}
 	for _, ref := range doomed {
 		now, err := c.Get(ctx, ref)
@@ -44,7 +44,6 @@ func (k *kubectl) remove(ctx context.Context, c Cluster) (Change, error) {
 		}
 		if beingDeleted(now) {
 			change.Diffs = append(change.Diffs, Diff{What: objectTitle(now), Have: terminating(now), Want: "gone"})
-			change.Wait.On = append(change.Wait.On, ref)
 			continue
 		}
 		change.Diffs = append(change.Diffs, Diff{What: objectTitle(now), Have: "present", Want: "gone"})

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 )
 
@@ -106,67 +104,4 @@ func lastWords(out Output) string {
 		}
 	}
 	return ""
-}
-
-func (k *kubectl) validRun() error {
-	_, err := k.argv()
-	switch {
-	case err != nil:
-		return err
-	case k.Image == "":
-		return errors.New("image is missing")
-	case k.Namespace == "*":
-		return errors.New("a pod runs in one namespace; say which instead of \"*\"")
-	}
-	return nil
-}
-
-// run is one step that makes, awaits and removes a pod.
-func (k *kubectl) run(context.Context, Cluster) (Change, error) {
-	argv, err := k.argv()
-	if err != nil {
-		return Change{}, err
-	}
-	command := make([]any, len(argv))
-	for i, word := range argv {
-		command[i] = word
-	}
-	env := []any{}
-	for _, name := range slices.Sorted(maps.Keys(k.Env)) {
-		env = append(env, map[string]any{"name": name, "value": k.Env[name]})
-	}
-	container := map[string]any{"name": "run", "image": k.Image, "command": command, "env": env}
-	spec := map[string]any{"restartPolicy": "Never", "containers": []any{container}}
-	if k.HostNetwork {
-		spec["hostNetwork"] = true
-	}
-	line := []string{"run", k.Run, "--image=" + k.Image, "--restart=Never", "--attach", "--rm"}
-	if k.Node != "" {
-		// A node that is being repaired is tainted; that is when one wants to look.
-		spec["nodeName"], spec["tolerations"] = k.Node, []any{map[string]any{"operator": "Exists"}}
-	}
-	if overrides := k.overrides(spec); overrides != "" {
-		line = append(line, "--overrides="+overrides)
-	}
-	meta := map[string]any{"name": k.Run}
-	if k.Namespace != "" {
-		meta["namespace"] = k.Namespace
-	}
-	pod := Object{"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
-	line = append(append(line, "--command", "--"), argv...)
-	return Change{Steps: []Step{PodRun{Pod: pod, Limit: k.limit(waitDefault), Command: kubectlLine(k.Namespace, line...)}}}, nil
-}
-
-// overrides is what kubectl run has no flag for.
-func (k *kubectl) overrides(spec map[string]any) string {
-	extra := map[string]any{}
-	for _, key := range []string{"nodeName", "hostNetwork", "tolerations"} {
-		if v, ok := spec[key]; ok {
-			extra[key] = v
-		}
-	}
-	if len(extra) == 0 {
-		return ""
-	}
-	return oneLineJSON(map[string]any{"spec": extra})
 }

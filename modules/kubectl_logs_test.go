@@ -103,7 +103,7 @@ func TestKubectlRun(t *testing.T) {
 	require.Len(t, c.Steps, 1)
 	step := c.Steps[0].(PodRun)
 	assert.Equal(t, limit, step.Limit)
-	assert.Equal(t, `kubectl -n ns run probe --image=busybox:1.36 --restart=Never --attach --rm `+
+	assert.Equal(t, `kubectl -n ns run probe --image=busybox:1.36 --restart=Never --attach --rm --env=A=1 --env=B=2 `+
 		`'--overrides={"spec":{"hostNetwork":true,"nodeName":"n1","tolerations":[{"operator":"Exists"}]}}' --command -- nslookup x.`, step.Command)
 	assert.Equal(t, "n1", dig[string](step.Pod, "spec", "nodeName"))
 	container := objectsAt(step.Pod, "spec", "containers")[0]

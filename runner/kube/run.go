@@ -19,8 +19,6 @@ import (
 const (
 	runLabel = "runbook/run"    // on every pod that a step has made, with the step's own value
 	runGrace = 30 * time.Second // what a pod outlives its limit by, if nobody is left to remove it
-	runAgain = 2 * time.Second  // how often a pod is looked at where nothing announces its change
-	noCode   = -1               // a container that ended without an exit code
 )
 
 // run makes a pod of its own name, waits until it has ended, collects its log
@@ -35,35 +33,33 @@ func (c *Client) run(ctx context.Context, s modules.PodRun) (out modules.Output,
 	if err != nil {
 		return out, err
 	}
-	if pod.GetNamespace() == "" {
-		pod.SetNamespace(c.namespace)
-	}
+	namespace := c.namespaceOf(pod.GetNamespace())
+	pod.SetNamespace(namespace)
 	defer func() {
-		if left := c.clear(ctx, pod.GetNamespace(), mark); left != nil && err == nil {
+		if left := c.clear(ctx, namespace, mark); left != nil && err == nil {
 			err = left
 		}
 	}()
-	what := fmt.Sprintf("run pod %s in namespace %s", strings.TrimSuffix(pod.GetGenerateName(), "-"), pod.GetNamespace())
-	ctx, heard := listen(ctx)
-	var made *unstructured.Unstructured
-	err = within(ctx, callLimit, func(ctx context.Context) (err error) {
-		made, err = c.pods(pod.GetNamespace()).Create(ctx, pod, metav1.CreateOptions{FieldManager: fieldManager, FieldValidation: strict})
+	what := fmt.Sprintf("run pod %s in namespace %s", strings.TrimSuffix(pod.GetGenerateName(), "-"), namespace)
+	listening, heard := listen(ctx)
+	err = within(listening, callLimit, func(ctx context.Context) (err error) {
+		pod, err = c.pods(namespace).Create(ctx, pod, metav1.CreateOptions{FieldManager: fieldManager, FieldValidation: strict})
 		return err
 	})
 	out.Stderr = heard.all()
 	if err != nil {
 		return out, c.explain(what, err)
 	}
-	ended, err := c.ended(ctx, made, limit)
-	if err != nil {
+	log := modules.LogRequest{Namespace: namespace, Pod: pod.GetName()}
+	if pod, err = c.ended(ctx, pod, limit); err != nil {
+		// What it has said so far may tell why it does not end.
+		out.Stdout, _ = c.Logs(ctx, log)
 		return out, fmt.Errorf("%s: %w", what, err)
 	}
-	container, code, err := outcome(ended)
-	if err != nil {
+	if log.Container, out.Code, err = outcome(pod); err != nil {
 		return out, fmt.Errorf("%s: %w", what, err)
 	}
-	out.Code = code
-	out.Stdout, err = c.Logs(ctx, modules.LogRequest{Namespace: ended.GetNamespace(), Pod: ended.GetName(), Container: container})
+	out.Stdout, err = c.Logs(ctx, log)
 	return out, err
 }
 
