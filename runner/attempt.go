@@ -48,9 +48,11 @@ func (x *hostTask) result(o outcome, err error) done {
 	for k, v := range o.vars {
 		vars[k] = v
 	}
-	x.printed(vars, o.output)
+	printed(vars, o)
 	r := Result{Status: o.status, Change: o.change, Vars: vars, Err: err, Shown: x.task.Def.Shows}
 	switch {
+	case err == nil && o.vars["skipped"] == true:
+		r.Status, r.Msg = Skipped, fmt.Sprint(o.vars["msg"])
 	case err == nil:
 	case isUnreachable(err):
 		r.Status, r.Msg = Unreachable, err.Error()
@@ -86,14 +88,26 @@ func (x *hostTask) known(r Result, vars map[string]any) jinja.Value {
 func opaqueResult(c modules.Change) bool { return slices.ContainsFunc(c.Steps, opaque) }
 
 // printed puts what an opaque step printed where Ansible's register has it.
-func (x *hostTask) printed(vars map[string]any, outputs []modules.Output) {
-	if len(outputs) == 0 {
+func printed(vars map[string]any, o outcome) {
+	if len(o.output) == 0 {
 		return
 	}
-	out := outputs[len(outputs)-1]
-	stdout, stderr := strings.TrimRight(out.Stdout, "\r\n"), strings.TrimRight(out.Stderr, "\r\n")
+	out := o.output[len(o.output)-1]
+	stdout, stderr := out.Stdout, out.Stderr
+	if !keepsEnds(o.change.Steps) {
+		stdout, stderr = strings.TrimRight(stdout, "\r\n"), strings.TrimRight(stderr, "\r\n")
+	}
 	vars["rc"], vars["stdout"], vars["stderr"] = out.Code, stdout, stderr
 	vars["stdout_lines"], vars["stderr_lines"] = lines(stdout), lines(stderr)
+}
+
+// keepsEnds says whether a step wants its output registered with the empty
+// lines at the end.
+func keepsEnds(steps []modules.Step) bool {
+	return slices.ContainsFunc(steps, func(s modules.Step) bool {
+		r, ok := s.(modules.Run)
+		return ok && r.KeepEnds
+	})
 }
 
 func lines(text string) []any {
@@ -101,7 +115,7 @@ func lines(text string) []any {
 	if text == "" {
 		return out
 	}
-	for _, l := range strings.Split(text, "\n") {
+	for _, l := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
 		out = append(out, strings.TrimSuffix(l, "\r"))
 	}
 	return out

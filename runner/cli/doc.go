@@ -4,7 +4,6 @@ import (
 	"embed"
 	"fmt"
 	"io"
-	"reflect"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -76,7 +75,7 @@ func listDocs(out io.Writer) error {
 func moduleDoc(out io.Writer, def modules.Def) error {
 	fmt.Fprintf(out, "%s: %s\n\nArguments:\n", def.Name, def.Doc)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, a := range source.Args(reflect.TypeOf(def.New())) {
+	for _, a := range source.ArgsOf(def.New()) {
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", a.Name, a.Type, argumentDoc(a))
 	}
 	if err := w.Flush(); err != nil {
