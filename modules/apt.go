@@ -96,35 +96,36 @@ func (a *apt) Check(ctx context.Context, t Target) (Change, error) {
 		a.seen = look.seen()
 	}
 	stale := a.stale(look)
-	todo, change, err := a.compare(look, stale != "")
+	change := Change{}
+	if stale != "" && (len(a.Name) > 0 || a.upgrades()) {
+		change.Notes, err = a.refresh(ctx, t, &look)
+		defer look.discard(ctx, t)
+		if err != nil {
+			return Change{}, err
+		}
+	}
+	todo, notes, err := a.compare(look)
 	if err != nil {
 		return Change{}, err
 	}
 	plan := aptPlan{}
 	if len(todo) > 0 || a.upgrades() || (a.Autoremove && len(a.Name) == 0) {
-		plan, err = a.simulate(ctx, t, look, todo)
-		if err != nil && stale == "" {
+		if plan, err = a.simulate(ctx, t, look, todo); err != nil {
 			return Change{}, err
 		}
-		if err != nil {
-			change.Notes = append(change.Notes, "by the present package lists: "+err.Error())
-		}
 	}
-	change.Diffs = append(change.Diffs, plan.diffs(look)...)
-	change.Notes = append(change.Notes, plan.notes(look)...)
+	change.Notes = append(append(change.Notes, notes...), plan.notes(look)...)
 	change.Vars = a.vars(look, plan)
-	switch {
-	case stale != "":
-		change.Diffs = append([]Diff{{What: "package lists", Have: stale, Want: "fetched"}}, change.Diffs...)
-		change.Steps = []Step{a.update()}
-		if !plan.empty() {
-			change.Notes = append(change.Notes, "planned again after the update; by the present package lists, then: "+a.act(plan, todo).String())
-		}
-	case !plan.empty():
-		change.Steps = []Step{a.act(plan, todo)}
+	if stale != "" {
+		change.Diffs = append(change.Diffs, Diff{What: "package lists", Have: stale, Want: "fetched"})
+		change.Steps = append(change.Steps, a.update())
+	}
+	if !plan.empty() {
+		change.Diffs = append(change.Diffs, plan.diffs(look)...)
+		change.Steps = append(change.Steps, a.act(plan, todo))
 	}
 	if stale == "" && a.updates() && strings.HasPrefix(look.stamp, aptPartial) {
-		change.Notes = append(change.Notes, "some package lists could not be fetched; the old ones are used instead")
+		change.Notes = append(change.Notes, "some package lists could not be fetched, and are used as they were: "+strings.Join(look.unfetched, "; "))
 	}
 	if len(change.Steps) > 0 {
 		change.Notes = append(change.Notes, look.lockNotes(a.LockTimeout)...)
@@ -133,7 +134,7 @@ func (a *apt) Check(ctx context.Context, t Target) (Change, error) {
 }
 
 // compare tells which of the words apt has to be asked about.
-func (a *apt) compare(look aptLook, stale bool) (todo []string, change Change, err error) {
+func (a *apt) compare(look aptLook) (todo, notes []string, err error) {
 	for _, word := range a.Name {
 		name, version := splitAptWord(word)
 		have, policy := look.packages[name], look.policyOf(name)
@@ -142,24 +143,30 @@ func (a *apt) compare(look aptLook, stale bool) (todo []string, change Change, e
 			if have.present() || (a.Purge && have.status == "config-files") {
 				todo = append(todo, word)
 			}
-		case policy == nil && !have.present() && stale:
-			change.Diffs = append(change.Diffs, Diff{What: "package " + name, Have: "not in the package lists", Want: "known after the update"})
 		case policy == nil && !have.present():
-			return nil, change, fmt.Errorf("package %q is not in this host's package lists: either the name is wrong or the lists are old; try update_cache: true", name)
+			return nil, nil, look.unknown(name)
 		case !have.present() && a.OnlyUpgrade:
 			if a.MustExist {
-				return nil, change, fmt.Errorf("package %q is not installed, and only_upgrade with must_exist wants it to be", name)
+				return nil, nil, fmt.Errorf("package %q is not installed, and only_upgrade with must_exist wants it to be", name)
 			}
-			change.Notes = append(change.Notes, fmt.Sprintf("package %q is not installed, and only_upgrade leaves it so", name))
+			notes = append(notes, fmt.Sprintf("package %q is not installed, and only_upgrade leaves it so", name))
 		case have.status != "installed", version != "" && version != have.version,
 			a.State == aptLatest && version == "" && policy != nil && policy.candidate != have.version:
 			todo = append(todo, word)
 		}
 	}
 	if len(todo) > 0 && look.interrupted && len(look.dpkgHolders()) == 0 {
-		return nil, change, errors.New("dpkg was interrupted on this host, and nothing can be installed until `dpkg --configure -a` has been run there")
+		return nil, nil, errors.New("dpkg was interrupted on this host, and nothing can be installed until `dpkg --configure -a` has been run there")
 	}
-	return todo, change, nil
+	return todo, notes, nil
+}
+
+// unknown is the error for a name that no list has.
+func (l aptLook) unknown(name string) error {
+	if l.lists != "" {
+		return fmt.Errorf("package %q is not in this host's package lists, fetched just now: either the name is wrong or its repository is not among the sources", name)
+	}
+	return fmt.Errorf("package %q is not in this host's package lists: either the name is wrong or the lists are old; try update_cache: true", name)
 }
 
 // stale says why the package lists have to be fetched, or nothing.
@@ -206,10 +213,14 @@ func (a *apt) vars(look aptLook, plan aptPlan) map[string]any {
 		packages[name] = entry
 		changed = changed || a.seen.versions[name] != have.current()
 	}
-	return map[string]any{
+	vars := map[string]any{
 		"packages": packages, "not_installed": missing, "held": anyList(look.holds),
-		"packages_changed": changed, "cache_updated": look.stamp != a.seen.stamp, "simulated": plan.vars(),
+		"cache_updated": look.stamp != a.seen.stamp, "simulated": plan.vars(),
 	}
+	if len(a.Name) > 0 {
+		vars["packages_changed"] = changed
+	}
+	return vars
 }
 
 func (a *apt) updates() bool  { return a.UpdateCache || a.CacheValidTime > 0 }

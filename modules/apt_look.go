@@ -12,9 +12,10 @@ import (
 )
 
 // aptStamp remembers the last `apt-get update` of runbook: "clean" or "partial",
-// and the seconds since 1970. apt's own files cannot be asked: the time of the
-// lists says when their content changed, and other stamps are also written
-// after an update whose mirrors were dead.
+// and the seconds since 1970; then a line for each file that could not be
+// fetched. apt's own files cannot be asked: the time of the lists says when their
+// content changed, and other stamps are also written after an update whose
+// mirrors were dead.
 const (
 	aptStamp   = "/var/lib/apt/periodic/runbook-update"
 	aptClean   = "clean"
@@ -49,7 +50,8 @@ const aptProbe = `command -v apt-get >/dev/null && command -v dpkg-query >/dev/n
 stamp=` + aptStamp + `
 echo "@now $(date +%s)"
 echo "@arch $(dpkg --print-architecture)"
-echo "@stamp $(cat "$stamp" 2>/dev/null)"
+echo "@stamp $(head -n 1 "$stamp" 2>/dev/null)"
+echo '@unfetched'; sed 1d "$stamp" 2>/dev/null
 [ -z "$(find /etc/apt/sources.list /etc/apt/sources.list.d -newer "$stamp" 2>/dev/null)" ] || echo '@sources-newer'
 [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_*' 2>/dev/null)" ] || echo '@no-lists'
 [ -z "$(find /var/lib/dpkg/updates -name '[0-9]*' 2>/dev/null)" ] || echo '@interrupted'
@@ -67,6 +69,9 @@ type aptLook struct {
 	broken                             []aptPackage
 	policy                             map[string]*aptPolicy
 	holds                              []string
+	unfetched                          []string // what the last update could not fetch, and why
+	lists                              string   // the folder of fresh lists; empty: the host's own
+	incomplete                         bool     // some of the fresh lists could not be fetched
 }
 
 type aptHolder struct {
@@ -114,20 +119,42 @@ func aptErrors(stderr string) []string {
 func (a *apt) probe() Run {
 	script := aptHolders + aptProbe
 	if len(a.Name) > 0 {
-		names := make([]string, len(a.Name))
-		for i, word := range a.Name {
-			name, _ := splitAptWord(word)
-			names[i] = Quote(name)
-		}
-		list := strings.Join(names, " ")
-		script += "echo '@status'; dpkg-query -W -f='" + aptFormat + "' -- " + list + "\n" +
-			"echo '@policy'; apt-cache policy -- " + list + " || echo '@failed apt-cache policy'\n"
+		script += "echo '@status'; dpkg-query -W -f='" + aptFormat + "' -- " + a.names() + "\n" + a.policyScript("")
 	}
 	return Run{Shell: script + "exit 0\n", Env: aptEnv()}
 }
 
+// policyScript asks which versions there are; options are apt-cache's.
+func (a *apt) policyScript(options string) string {
+	if len(a.Name) == 0 {
+		return ""
+	}
+	return "echo '@policy'; apt-cache " + options + "policy -- " + a.names() + " || echo '@failed apt-cache policy'\n"
+}
+
+// names are the packages without their versions, quoted for a shell.
+func (a *apt) names() string {
+	names := make([]string, len(a.Name))
+	for i, word := range a.Name {
+		name, _ := splitAptWord(word)
+		names[i] = Quote(name)
+	}
+	return strings.Join(names, " ")
+}
+
 func parseAptLook(text string) (aptLook, error) {
 	look := aptLook{packages: map[string]aptPackage{}, policy: map[string]*aptPolicy{}}
+	if err := look.parse(text); err != nil {
+		return look, err
+	}
+	if look.now == 0 || look.arch == "" {
+		return look, errors.New("this host does not tell its time or dpkg's architecture")
+	}
+	return look, nil
+}
+
+// parse reads the sections of an answer.
+func (l *aptLook) parse(text string) error {
 	var section string
 	var policy *aptPolicy
 	for line := range strings.Lines(text) {
@@ -136,33 +163,32 @@ func parseAptLook(text string) (aptLook, error) {
 			var value string
 			section, value, _ = strings.Cut(line[1:], " ")
 			if section == "failed" {
-				return look, fmt.Errorf("`%s` fails on this host", value)
+				return fmt.Errorf("`%s` fails on this host", value)
 			}
-			look.fact(section, value)
+			l.fact(section, value)
 			continue
 		}
 		fields := strings.Split(line, "\t")
 		switch {
 		case section == "locks" && len(fields) == 4:
 			seconds, _ := strconv.Atoi(fields[2])
-			look.holders = append(look.holders, aptHolder{fields[0], fields[1], fields[3], time.Duration(seconds) * time.Second})
+			l.holders = append(l.holders, aptHolder{fields[0], fields[1], fields[3], time.Duration(seconds) * time.Second})
 		case section == "broken" && len(fields) == 4:
-			look.broken = append(look.broken, aptPackage{fields[0], fields[1], fields[2], fields[3]})
+			l.broken = append(l.broken, aptPackage{fields[0], fields[1], fields[2], fields[3]})
 		case section == "status" && len(fields) == 4:
-			look.add(aptPackage{fields[0], fields[1], fields[2], fields[3]})
+			l.add(aptPackage{fields[0], fields[1], fields[2], fields[3]})
+		case section == "unfetched":
+			l.unfetched = append(l.unfetched, line)
 		case section == "holds":
-			look.holds = append(look.holds, line)
+			l.holds = append(l.holds, line)
 		case section == "policy" && !strings.HasPrefix(line, " "):
 			policy = &aptPolicy{}
-			look.policy[strings.TrimSuffix(line, ":")] = policy
+			l.policy[strings.TrimSuffix(line, ":")] = policy
 		case section == "policy" && policy != nil:
 			policy.read(line)
 		}
 	}
-	if look.now == 0 || look.arch == "" {
-		return look, errors.New("this host does not tell its time or dpkg's architecture")
-	}
-	return look, nil
+	return nil
 }
 
 func (l *aptLook) fact(name, value string) {
@@ -179,6 +205,10 @@ func (l *aptLook) fact(name, value string) {
 		l.noLists = true
 	case "interrupted":
 		l.interrupted = true
+	case "lists":
+		l.lists = value
+	case "incomplete":
+		l.incomplete = true
 	}
 }
 

@@ -25,7 +25,7 @@ type aptChange struct{ name, from, to string }
 // simulate asks apt what it would do about the words and refuses what was not
 // permitted.
 func (a *apt) simulate(ctx context.Context, t Target, look aptLook, words []string) (aptPlan, error) {
-	out, err := t.Query(ctx, Run{Argv: a.simulation(words, a.Autoremove), Env: aptEnv()})
+	out, err := t.Query(ctx, Run{Argv: a.simulation(look, words, a.Autoremove), Env: aptEnv()})
 	if err != nil {
 		return aptPlan{}, err
 	}
@@ -40,8 +40,9 @@ func (a *apt) simulate(ctx context.Context, t Target, look aptLook, words []stri
 	return plan, a.refuse(plan, permitted)
 }
 
-func (a *apt) simulation(words []string, autoremove bool) []string {
-	argv := []string{"apt-get", "-s", "-q", "-o", "Debug::NoLocking=1", "-o", "APT::Get::Show-User-Simulation-Note=false"}
+func (a *apt) simulation(look aptLook, words []string, autoremove bool) []string {
+	argv := append([]string{"apt-get"}, look.options()...)
+	argv = append(argv, "-s", "-q", "-o", "Debug::NoLocking=1", "-o", "APT::Get::Show-User-Simulation-Note=false")
 	return append(argv, a.order(words, autoremove)...)
 }
 
@@ -96,7 +97,7 @@ func (a *apt) permitted(ctx context.Context, t Target, look aptLook, plan aptPla
 		return permitted, nil
 	}
 	// What goes only because of autoremove is what goes no longer without it.
-	out, err := t.Query(ctx, Run{Argv: a.simulation(words, false), Env: aptEnv()})
+	out, err := t.Query(ctx, Run{Argv: a.simulation(look, words, false), Env: aptEnv()})
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ func newAptRoot(t *testing.T) *aptRoot {
 	top := t.TempDir()
 	holder := exec.Command("unshare", "-m", "--propagation", "private", "sh", "-ec", `mount -t tmpfs tmpfs "$1"; cd "$1"
 mkdir up work root; mount -t overlay -o "lowerdir=$2,upperdir=up,workdir=work" overlay root
-mount -t proc proc root/proc; mount --rbind /dev root/dev; echo ready; cat`, "sh", top, lower)
+mount -t proc proc root/proc; mount --rbind /dev root/dev; mount -t tmpfs tmpfs root/tmp; echo ready; cat`, "sh", top, lower)
 	holder.Stderr = os.Stderr
 	stdin, err := holder.StdinPipe()
 	require.NoError(t, err)

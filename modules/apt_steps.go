@@ -71,8 +71,9 @@ code=$? word=%s
 esac
 `
 	}
-	script += `[ "$code" -ne 0 ] || echo "$word $(date +%s.%N)" >"$stamp"
-exit "$code"
+	script += `[ "$code" -eq 0 ] || exit "$code"
+echo "$word $(date +%s.%N)" >"$stamp"
+[ "$word" = ` + aptClean + ` ] || printf '%s\n' "$said" | sed -n 's/^E: Failed to fetch //p' >>"$stamp"
 `
 	return Run{
 		Shell: "stamp=" + aptStamp + "\n" + script,
@@ -83,7 +84,8 @@ exit "$code"
 }
 
 // act lets apt do what it has planned, by the versions of the plan, and nothing
-// worse: what a plan does not have, apt is not permitted either.
+// worse: what a plan does not have, apt is not permitted either. The options that
+// say how, not what, are left out of what is shown.
 func (a *apt) act(plan aptPlan, words []string) Step {
 	pinned := slices.Clone(words)
 	for i, word := range words {
@@ -98,8 +100,9 @@ func (a *apt) act(plan aptPlan, words []string) Step {
 		}
 	}
 	seconds := int(a.LockTimeout.Seconds())
-	argv := []string{"-y", "-q", "-o", "Dpkg::Use-Pty=0", "-o", fmt.Sprintf("DPkg::Lock::Timeout=%d", seconds),
+	how := []string{"-q", "-o", "Dpkg::Use-Pty=0", "-o", fmt.Sprintf("DPkg::Lock::Timeout=%d", seconds),
 		"-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"}
+	argv := []string{"-y"}
 	if len(plan.removals) == 0 {
 		argv = append(argv, "--no-remove")
 	}
@@ -111,7 +114,7 @@ func (a *apt) act(plan aptPlan, words []string) Step {
 	}
 	argv = append(argv, a.order(pinned, a.Autoremove)...)
 	return Run{
-		Shell: aptRunner + fmt.Sprintf("apt_get %d %s\n", seconds, quoteAll(argv)),
+		Shell: aptRunner + fmt.Sprintf("apt_get %d %s\n", seconds, quoteAll(append(how, argv...))),
 		Show:  "apt-get " + quoteAll(argv),
 		Env:   aptEnv(),
 		Limit: aptActLimit + 2*a.LockTimeout,

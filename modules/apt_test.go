@@ -21,122 +21,129 @@ func recorded(t *testing.T, name string) string {
 }
 
 // aptStep is what every step that acts begins with in a plan.
-const aptStep = "apt-get -y -q -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=60 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "
+const aptStep = "apt-get -y "
 
 const aptPlanned = "apt-get -s -q -o Debug::NoLocking=1 -o APT::Get::Show-User-Simulation-Note=false "
 
+var aptCases = map[string]struct {
+	args     func(*apt)
+	look     string
+	replaced [2]string // old and new
+	fresh    string    // what the newest lists say instead
+	command  string    // the simulation, after what is the same for all
+	answer   string    // recorded
+	diffs    []Diff
+	steps    []string
+	notes    []string
+}{
+	"present": {args: func(a *apt) { a.Name = []string{"rbdemo"} }, look: "look"},
+	"another architecture's name": {args: func(a *apt) { a.Name = []string{"rbdemo:amd64"} },
+		look: "look", replaced: [2]string{"rbdemo\tall", "rbdemo\tamd64"}},
+	"the wanted version": {args: func(a *apt) { a.Name = []string{"rbdemo=1.0"} }, look: "look"},
+	"newest": {args: func(a *apt) { a.Name, a.State = []string{"rbdemo"}, "latest" },
+		look: "look", replaced: [2]string{"Candidate: 2.0", "Candidate: 1.0"}},
+	"an upgrade brings another": {
+		args: func(a *apt) { a.Name, a.State, a.OnlyUpgrade = []string{"rbdemo"}, "latest", true },
+		look: "look", command: "--only-upgrade install -- rbdemo", answer: "latest",
+		diffs: []Diff{{What: "package rblib", Have: "1.0", Want: "2.0"}, {What: "package rbdemo", Have: "1.0", Want: "2.0"}},
+		steps: []string{aptStep + "--no-remove --only-upgrade install -- rbdemo=2.0"},
+	},
+	"phased": {
+		args: func(a *apt) { a.Name, a.State = []string{"rbdemo"}, "latest" },
+		look: "look", replaced: [2]string{"     2.0 500\n", "     2.0 500 (phased 10%)\n"}, command: "install -- rbdemo", answer: "latest",
+		diffs: []Diff{{What: "package rblib", Have: "1.0", Want: "2.0"}, {What: "package rbdemo", Have: "1.0", Want: "2.0"}},
+		steps: []string{aptStep + "--no-remove install -- rbdemo=2.0"},
+		notes: []string{
+			`package "rblib": version 2.0 is offered to 10% of all machines so far, and is installed because it is named`,
+			`package "rbdemo": version 2.0 is offered to 10% of all machines so far, and is installed because it is named`,
+		},
+	},
+	"only upgrades": {
+		args: func(a *apt) { a.Name, a.State, a.OnlyUpgrade = []string{"rbfoe"}, "latest", true },
+		look: "look", notes: []string{`package "rbfoe" is not installed, and only_upgrade leaves it so`},
+	},
+	"another goes": {
+		args: func(a *apt) { a.Name, a.AllowRemove = []string{"rbfoe"}, []any{"rbdemo"} },
+		look: "look", command: "install -- rbfoe", answer: "foe",
+		diffs: []Diff{{What: "package rbfoe", Have: "not installed", Want: "1.0"}, {What: "package rbdemo", Have: "1.0", Want: "removed"}},
+		steps: []string{aptStep + "install -- rbfoe=1.0"},
+	},
+	"on hold, and permitted": {
+		args: func(a *apt) { a.Name, a.State, a.AllowHeld = []string{"rbdemo"}, "latest", true },
+		look: "look", command: "install -- rbdemo", answer: "held",
+		diffs: []Diff{{What: "package rblib", Have: "1.0", Want: "2.0"}, {What: "package rbdemo", Have: "1.0", Want: "2.0"}},
+		steps: []string{aptStep + "--no-remove --allow-change-held-packages install -- rbdemo=2.0"},
+	},
+	"older, and permitted": {
+		args: func(a *apt) { a.Name, a.AllowDowngrade = []string{"rblib=0.9"}, true },
+		look: "look", command: "install -- rblib=0.9", answer: "older",
+		diffs: []Diff{{What: "package rblib", Have: "2.0", Want: "1.0"}},
+		steps: []string{aptStep + "--no-remove --allow-downgrades install -- rblib=0.9"},
+	},
+	"half configured is not installed": {
+		args: func(a *apt) { a.Name = []string{"rbbad"} },
+		look: "look-broken", command: "install -- rbbad", answer: "broken",
+		diffs: []Diff{{What: "package rbbad", Have: "1.0, not configured", Want: "1.0"}},
+		steps: []string{aptStep + "--no-remove install -- rbbad"},
+		notes: []string{`package "rbbad" is half-configured: apt has to configure it first, and fails where that fails`},
+	},
+	"gone": {args: func(a *apt) { a.Name, a.State = []string{"rbfoe", "nosuch"}, "absent" }, look: "look"},
+	"to go": {
+		args: func(a *apt) { a.Name, a.State = []string{"rbdemo"}, "absent" },
+		look: "look", command: "remove -- rbdemo", answer: "absent",
+		diffs: []Diff{{What: "package rbdemo", Have: "1.0", Want: "removed"}},
+		steps: []string{aptStep + "remove -- rbdemo"},
+	},
+	"everything, but for what is on hold": {
+		args: func(a *apt) { a.Upgrade = "yes" },
+		look: "look", command: "--with-new-pkgs upgrade", answer: "upgrade-held",
+		diffs: []Diff{{What: "package rblib", Have: "1.0", Want: "2.0"}},
+		steps: []string{aptStep + "--no-remove --with-new-pkgs upgrade"},
+		notes: []string{`apt keeps back "rbdemo"`},
+	},
+	"somebody holds the lock": {
+		args: func(a *apt) { a.Name, a.State = []string{"rbdemo"}, "absent" },
+		look: "look-locked", replaced: [2]string{"@broken\nhalf-configured\trbbad\tall\t1.0\n", "@interrupted\n@broken\n"}, command: "remove -- rbdemo", answer: "absent",
+		diffs: []Diff{{What: "package rbdemo", Have: "1.0", Want: "removed"}},
+		steps: []string{aptStep + "remove -- rbdemo"},
+		notes: []string{"waits up to 1m0s for unattended-upgr (pid 123, running for 35s), which holds /var/lib/dpkg/lock-frontend"},
+	},
+	"lists first": {
+		args: func(a *apt) { a.Name, a.State, a.UpdateCache = []string{"rbdemo"}, "latest", true },
+		look: "look", replaced: [2]string{"Candidate: 2.0", "Candidate: 1.0"}, fresh: "rbdemo:\n  Candidate: 2.0\n",
+		command: "install -- rbdemo", answer: "latest",
+		diffs: []Diff{{What: "package lists", Have: "fetched 0s ago", Want: "fetched"},
+			{What: "package rblib", Have: "1.0", Want: "2.0"}, {What: "package rbdemo", Have: "1.0", Want: "2.0"}},
+		steps: []string{"apt-get -q -o APT::Update::Error-Mode=any update", aptStep + "--no-remove install -- rbdemo=2.0"},
+	},
+	"nothing new in the newest lists": {
+		args: func(a *apt) { a.Name, a.UpdateCache = []string{"rbdemo"}, true },
+		look: "look", fresh: "rbdemo:\n  Candidate: 2.0\n",
+		diffs: []Diff{{What: "package lists", Have: "fetched 0s ago", Want: "fetched"}},
+		steps: []string{"apt-get -q -o APT::Update::Error-Mode=any update"},
+	},
+}
+
 func TestApt(t *testing.T) {
-	type replace struct{ old, new string }
-	for name, c := range map[string]struct {
-		args     func(*apt)
-		look     string
-		replaced replace
-		command  string // the simulation, after what is the same for all
-		answer   string // recorded
-		diffs    []Diff
-		steps    []string
-		notes    []string
-	}{
-		"present": {args: func(a *apt) { a.Name = []string{"rbdemo"} }, look: "look"},
-		"another architecture's name": {args: func(a *apt) { a.Name = []string{"rbdemo:amd64"} },
-			look: "look", replaced: replace{"rbdemo\tall", "rbdemo\tamd64"}},
-		"the wanted version": {args: func(a *apt) { a.Name = []string{"rbdemo=1.0"} }, look: "look"},
-		"newest": {args: func(a *apt) { a.Name, a.State = []string{"rbdemo"}, "latest" },
-			look: "look", replaced: replace{"Candidate: 2.0", "Candidate: 1.0"}},
-		"an upgrade brings another": {
-			args: func(a *apt) { a.Name, a.State, a.OnlyUpgrade = []string{"rbdemo"}, "latest", true },
-			look: "look", command: "--only-upgrade install -- rbdemo", answer: "latest",
-			diffs: []Diff{{What: "package rblib", Have: "1.0", Want: "2.0"}, {What: "package rbdemo", Have: "1.0", Want: "2.0"}},
-			steps: []string{aptStep + "--no-remove --only-upgrade install -- rbdemo=2.0"},
-		},
-		"phased": {
-			args: func(a *apt) { a.Name, a.State = []string{"rbdemo"}, "latest" },
-			look: "look", replaced: replace{"     2.0 500\n", "     2.0 500 (phased 10%)\n"}, command: "install -- rbdemo", answer: "latest",
-			diffs: []Diff{{What: "package rblib", Have: "1.0", Want: "2.0"}, {What: "package rbdemo", Have: "1.0", Want: "2.0"}},
-			steps: []string{aptStep + "--no-remove install -- rbdemo=2.0"},
-			notes: []string{
-				`package "rblib": version 2.0 is offered to 10% of all machines so far, and is installed because it is named`,
-				`package "rbdemo": version 2.0 is offered to 10% of all machines so far, and is installed because it is named`,
-			},
-		},
-		"only upgrades": {
-			args: func(a *apt) { a.Name, a.State, a.OnlyUpgrade = []string{"rbfoe"}, "latest", true },
-			look: "look", notes: []string{`package "rbfoe" is not installed, and only_upgrade leaves it so`},
-		},
-		"another goes": {
-			args: func(a *apt) { a.Name, a.AllowRemove = []string{"rbfoe"}, []any{"rbdemo"} },
-			look: "look", command: "install -- rbfoe", answer: "foe",
-			diffs: []Diff{{What: "package rbfoe", Have: "not installed", Want: "1.0"}, {What: "package rbdemo", Have: "1.0", Want: "removed"}},
-			steps: []string{aptStep + "install -- rbfoe=1.0"},
-		},
-		"on hold, and permitted": {
-			args: func(a *apt) { a.Name, a.State, a.AllowHeld = []string{"rbdemo"}, "latest", true },
-			look: "look", command: "install -- rbdemo", answer: "held",
-			diffs: []Diff{{What: "package rblib", Have: "1.0", Want: "2.0"}, {What: "package rbdemo", Have: "1.0", Want: "2.0"}},
-			steps: []string{aptStep + "--no-remove --allow-change-held-packages install -- rbdemo=2.0"},
-		},
-		"older, and permitted": {
-			args: func(a *apt) { a.Name, a.AllowDowngrade = []string{"rblib=0.9"}, true },
-			look: "look", command: "install -- rblib=0.9", answer: "older",
-			diffs: []Diff{{What: "package rblib", Have: "2.0", Want: "1.0"}},
-			steps: []string{aptStep + "--no-remove --allow-downgrades install -- rblib=0.9"},
-		},
-		"half configured is not installed": {
-			args: func(a *apt) { a.Name = []string{"rbbad"} },
-			look: "look-broken", command: "install -- rbbad", answer: "broken",
-			diffs: []Diff{{What: "package rbbad", Have: "1.0, not configured", Want: "1.0"}},
-			steps: []string{aptStep + "--no-remove install -- rbbad"},
-			notes: []string{`package "rbbad" is half-configured: apt has to configure it first, and fails where that fails`},
-		},
-		"gone": {args: func(a *apt) { a.Name, a.State = []string{"rbfoe", "nosuch"}, "absent" }, look: "look"},
-		"to go": {
-			args: func(a *apt) { a.Name, a.State = []string{"rbdemo"}, "absent" },
-			look: "look", command: "remove -- rbdemo", answer: "absent",
-			diffs: []Diff{{What: "package rbdemo", Have: "1.0", Want: "removed"}},
-			steps: []string{aptStep + "remove -- rbdemo"},
-		},
-		"everything, but for what is on hold": {
-			args: func(a *apt) { a.Upgrade = "yes" },
-			look: "look", command: "--with-new-pkgs upgrade", answer: "upgrade-held",
-			diffs: []Diff{{What: "package rblib", Have: "1.0", Want: "2.0"}},
-			steps: []string{aptStep + "--no-remove --with-new-pkgs upgrade"},
-			notes: []string{`apt keeps back "rbdemo"`},
-		},
-		"somebody holds the lock": {
-			args: func(a *apt) { a.Name, a.State = []string{"rbdemo"}, "absent" },
-			look: "look-locked", replaced: replace{"@broken\nhalf-configured\trbbad\tall\t1.0\n", "@interrupted\n@broken\n"}, command: "remove -- rbdemo", answer: "absent",
-			diffs: []Diff{{What: "package rbdemo", Have: "1.0", Want: "removed"}},
-			steps: []string{aptStep + "remove -- rbdemo"},
-			notes: []string{"waits up to 1m0s for unattended-upgr (pid 123, running for 35s), which holds /var/lib/dpkg/lock-frontend"},
-		},
-		"lists first": {
-			args: func(a *apt) { a.Name, a.State, a.UpdateCache = []string{"rbdemo"}, "latest", true },
-			look: "look", command: "install -- rbdemo", answer: "latest",
-			diffs: []Diff{{What: "package lists", Have: "fetched 0s ago", Want: "fetched"},
-				{What: "package rblib", Have: "1.0", Want: "2.0"}, {What: "package rbdemo", Have: "1.0", Want: "2.0"}},
-			steps: []string{"apt-get -q -o APT::Update::Error-Mode=any update"},
-			notes: []string{"planned again after the update; by the present package lists, then: " + aptStep + "--no-remove install -- rbdemo=2.0"},
-		},
-		"not in the old lists": {
-			args: func(a *apt) { a.Name, a.UpdateCache = []string{"nosuch"}, true },
-			look: "look",
-			diffs: []Diff{{What: "package lists", Have: "fetched 0s ago", Want: "fetched"},
-				{What: "package nosuch", Have: "not in the package lists", Want: "known after the update"}},
-			steps: []string{"apt-get -q -o APT::Update::Error-Mode=any update"},
-		},
-	} {
+	for name, c := range aptCases {
 		t.Run(name, func(t *testing.T) {
 			a := aptWith(c.args)
 			require.NoError(t, a.Validate())
 			text := recorded(t, "apt/"+c.look)
-			changed := strings.ReplaceAll(text, c.replaced.old, c.replaced.new)
-			require.Equal(t, c.replaced.old == "", changed == text)
-			if c.replaced.old == "" {
+			changed := strings.ReplaceAll(text, c.replaced[0], c.replaced[1])
+			require.Equal(t, c.replaced[0] == "", changed == text)
+			if c.replaced[0] == "" {
 				changed = text
 			}
 			target := &fake{commands: map[string]Output{a.probe().String(): {Stdout: changed}}}
+			planned := aptPlanned
+			if c.fresh != "" {
+				target.commands[a.fresh().String()] = Output{Stdout: "@lists /var/tmp/x\n@policy\n" + c.fresh}
+				target.commands["rm -rf -- /var/tmp/x"] = Output{}
+				planned = strings.Replace(aptPlanned, "apt-get", "apt-get -c /var/tmp/x/apt.conf", 1)
+			}
 			if c.command != "" {
-				target.commands[aptPlanned+c.command] = Output{Stdout: recorded(t, "apt/"+c.answer)}
+				target.commands[planned+c.command] = Output{Stdout: recorded(t, "apt/"+c.answer)}
 			}
 			change := check(t, a, target)
 			assert.Equal(t, c.diffs, change.Diffs)
@@ -286,6 +293,8 @@ func TestAptStepIsQuietAndQuoted(t *testing.T) {
 	assert.Equal(t, "noninteractive", step.Env["DEBIAN_FRONTEND"])
 	assert.Equal(t, "1", step.Env["NEEDRESTART_SUSPEND"])
 	assert.False(t, step.Opaque)
+	assert.Contains(t, step.Shell, "\napt_get 60 -q -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=60 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "+
+		"-y --no-remove install -- rbdemo=2.0\n")
 	assert.Equal(t, time.Hour+2*time.Minute, step.Limit)
 }
 
