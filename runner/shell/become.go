@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"runbook/modules"
@@ -67,7 +68,8 @@ func (b Become) line(mark string) (string, error) {
 		}
 		if b.Password == nil {
 			flags = append(flags, "-n")
-		} else {
+		} else { // with -n sudo would not ask
+			flags = slices.DeleteFunc(flags, func(f string) bool { return f == "-n" })
 			flags = append(flags, "-S", "-p", promptOf(mark))
 		}
 		// Untranslated messages, so that they can be told apart.

@@ -79,11 +79,11 @@ func clip(text string) string {
 func (r request) file() string { return string(r.kind) + strconv.Itoa(r.number) }
 
 // line is the request in the shell's language. Fd 3 carries standard input
-// past the shell, which gives a background command /dev/null; fd 8 is the
-// shell's own. The last words reap the wrappers that have ended.
+// past the shell, which gives a background command /dev/null; fds 8 and 9 are
+// the shell's own. The last words reap the wrappers that have ended.
 func (r request) line(inline string, uploaded bool) string {
 	var b strings.Builder
-	b.WriteString("( { ")
+	fmt.Fprintf(&b, "( trap 'rb_end %d %s $? %d' 0; { ", r.number, r.mark, r.keep+1)
 	if inline != "" {
 		b.WriteString("printf '" + inline + "' | ")
 	}
@@ -98,7 +98,7 @@ func (r request) line(inline string, uploaded bool) string {
 	for _, word := range r.words() {
 		b.WriteString(" " + modules.Quote(word))
 	}
-	b.WriteString(" <&3 3<&- 8<&- & rb_wait " + r.file() + "; }")
+	b.WriteString(" <&3 3<&- 8<&- 9>&- & rb_wait " + r.file() + "; }")
 	if r.Dir != "" {
 		b.WriteString("; }")
 	}
@@ -106,8 +106,8 @@ func (r request) line(inline string, uploaded bool) string {
 	if uploaded {
 		stdin = fmt.Sprintf(`"$rb_dir/i%d"`, r.number)
 	}
-	fmt.Fprintf(&b, ` 3<&0; } <%s >"$rb_dir/o%d" 2>"$rb_dir/e%d"; rb_end %d %s $? %d ) & jobs >/dev/null 2>&1`+"\n",
-		stdin, r.number, r.number, r.number, r.mark, r.keep+1)
+	fmt.Fprintf(&b, ` 3<&0; } <%s >"$rb_dir/o%d" 2>"$rb_dir/e%d" ) & jobs >/dev/null 2>&1`+"\n",
+		stdin, r.number, r.number)
 	return b.String()
 }
 

@@ -28,6 +28,9 @@ mkfifo "$rb_dir/turn" || rb_fail 'mkfifo does not work'
 exec 8<>"$rb_dir/turn"
 echo >&8
 
+# What the shell says goes here, wherever a command's own output goes.
+exec 9>&1
+
 # With setsid a command and its children are one process group. Without it
 # only the command itself can be ended.
 rb_sign=-
@@ -39,17 +42,20 @@ rb_wait() {
 	wait "$!" 2>/dev/null # which tells of signals
 }
 
-# rb_end NUMBER MARK CODE CAP: print a command's frame.
+# rb_end NUMBER MARK CODE CAP: print a command's frame. It is what a command's
+# subshell does at its end, whatever that end was.
 rb_end() {
 	rb_code=$3
 	[ -e "$rb_dir/e$1" ] || rb_code=lost
 	[ -e "$rb_dir/b$1" ] && rb_code=flood
 	read -r rb_turn <&8
-	printf '\n%s %s\n' "$2" "$rb_code"
-	[ -s "$rb_dir/o$1" ] && head -c "$4" "$rb_dir/o$1"
-	printf '\n%s\n' "$2"
-	[ -s "$rb_dir/e$1" ] && head -c "$4" "$rb_dir/e$1"
-	printf '\n%s\n' "$2"
+	{
+		printf '\n%s %s\n' "$2" "$rb_code"
+		[ -s "$rb_dir/o$1" ] && head -c "$4" "$rb_dir/o$1"
+		printf '\n%s\n' "$2"
+		[ -s "$rb_dir/e$1" ] && head -c "$4" "$rb_dir/e$1"
+		printf '\n%s\n' "$2"
+	} >&9
 	echo >&8
 	rm -f "$rb_dir/o$1" "$rb_dir/e$1" "$rb_dir/i$1" "$rb_dir/b$1" "$rb_dir/q$1" "$rb_dir/s$1"
 }

@@ -27,7 +27,8 @@ func (s *Shell) Query(ctx context.Context, cmd modules.Run) (modules.Output, err
 
 // Run runs a command. A non-zero exit code is no error. When the context or the
 // command's limit ends first, the command's process group is ended and what it
-// had printed is returned with the error. When the connection is lost the
+// had printed is returned with the error. SIGINT and SIGQUIT are ignored in commands,
+// as in all that a POSIX shell runs in the background. When the connection is lost the
 // command goes on, and the error is a *Lost.
 func (s *Shell) Run(ctx context.Context, cmd modules.Run) (modules.Output, error) {
 	return s.run(ctx, request{Run: cmd, kind: step, keep: MaxOutput})

@@ -9,8 +9,6 @@ import (
 	"os"
 	"syscall"
 	"time"
-
-	"runbook/runner/shell"
 )
 
 // Unreachable is the error of a host that cannot be reached, or can no longer.
@@ -72,21 +70,13 @@ func hungUp(err error) bool {
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// commandError makes the loss of the connection an Unreachable. Errors of the
-// command, of sudo or of the user's context stay as they are.
-func (c *connection) commandError(err error) error {
-	var lost *shell.Lost
-	if err == nil || !errors.As(err, &lost) && !hungUp(err) && !c.isDown() {
-		return err
-	}
-	var known *Unreachable
-	if errors.As(err, &known) {
-		return err
-	}
+// lost is the error of a command that the loss of the connection kept from its
+// end.
+func (c *connection) lost(stage string, err error) error {
 	if why := c.whyDown(); why != nil {
 		err = fmt.Errorf("%w (%w)", why, err)
 	}
-	return &Unreachable{Host: c.host, Stage: stageCommand, Err: err}
+	return &Unreachable{Host: c.host, Stage: stage, Err: err}
 }
 
 // exists says whether a file is there; an unreadable one is.

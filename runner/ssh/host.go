@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"context"
+	"errors"
 	"net"
 
 	"runbook/modules"
@@ -78,7 +79,7 @@ func (h *Host) Remove(ctx context.Context, r modules.Remove) error {
 func (h *Host) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := h.conn.dial(ctx, network, addr)
 	if err != nil && h.conn.isDown() {
-		return nil, h.conn.commandError(err)
+		return nil, h.conn.lost(stageCommand, err)
 	}
 	return conn, err
 }
@@ -91,9 +92,26 @@ func (h *Host) Close() error {
 	return err
 }
 
+// with runs do on the shell of the host's user, and tells the loss of the host
+// from errors of the command and of become.
 func (h *Host) with(ctx context.Context, do func(*shell.Shell) error) error {
 	if h.conn.isDown() {
-		return h.conn.commandError(errGone)
+		return h.conn.lost(stageCommand, errGone)
 	}
-	return h.conn.commandError(h.shells.With(ctx, h.as, do))
+	stage := stageShell
+	err := h.shells.With(ctx, h.as, func(s *shell.Shell) error {
+		stage = stageCommand
+		return do(s)
+	})
+	var lost *shell.Lost
+	login := h.as.Key() == (shell.Become{}).Key()
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &lost), hungUp(err), h.conn.isDown():
+		return h.conn.lost(stage, err)
+	case stage == stageShell && login && ctx.Err() == nil:
+		return h.conn.lost(stage, err) // it answers, but nothing can be done on it
+	}
+	return err
 }
