@@ -110,7 +110,7 @@ func (l *Lab) controlPlaneUp(ctx context.Context) error {
 	}
 	if err := l.daemon(kube("kube-controller-manager", "--kubeconfig="+l.Kubeconfig(), "--bind-address="+ip, "--leader-elect=false",
 		"--service-account-private-key-file="+key("service-account"), "--root-ca-file="+l.CA(), "--use-service-account-credentials=true",
-		// A pod that is not there any more must not hold up the lab.
+		// A host whose cable is pulled shows as NotReady after 20 s, not after 50.
 		"--node-monitor-grace-period=20s")); err != nil {
 		return err
 	}

@@ -162,12 +162,19 @@ func (l *Lab) restoreTunables() error {
 	return nil
 }
 
-// keepLogs saves the daemons' logs of a lab that did not come up, where the next
-// attempt does not clear them away.
+// keepLogs saves the logs of a lab that did not come up, where the next attempt
+// does not clear them away.
 func (l *Lab) keepLogs() {
 	kept := filepath.Join(l.cfg.Cache, "failed-logs")
-	_ = os.RemoveAll(kept)
-	if err := os.CopyFS(kept, os.DirFS(l.path("logs"))); err != nil {
+	errs := []error{os.RemoveAll(kept), os.CopyFS(kept, os.DirFS(l.path("logs")))}
+	for _, h := range l.net.hosts {
+		logs := l.path("hosts", h.Name, "upper/var/log/lab")
+		if _, err := os.Stat(logs); err == nil { // else it has not come so far
+			errs = append(errs, os.CopyFS(filepath.Join(kept, h.Name), os.DirFS(logs)))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		fmt.Fprintf(l.cfg.Log, "the logs could not be kept: %v\n", err)
 		return
 	}
 	fmt.Fprintf(l.cfg.Log, "the logs are kept in %s\n", kept)

@@ -104,7 +104,11 @@ func (l *Lab) furnish(h Host) error {
 	if err != nil {
 		return err
 	}
-	return l.writeFiles(h, append(l.nodeFiles(h), []file{
+	files, err := l.nodeFiles(h)
+	if err != nil {
+		return err
+	}
+	return l.writeFiles(h, append(files, []file{
 		{"etc/hostname", 0o644, []byte(h.Name + "\n")},
 		{"etc/hosts", 0o644, []byte(l.hostsFile())},
 		{"etc/resolv.conf", 0o644, []byte("# the lab has no way out, so no name server\n")},

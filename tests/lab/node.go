@@ -61,8 +61,11 @@ conntrack: {maxPerCore: 0}
 const nodeKubeconfig = "/etc/lab/kubeconfig"
 
 // nodeFiles is what makes a host a node of the cluster.
-func (l *Lab) nodeFiles(h Host) []file {
-	kubeconfig, _ := os.ReadFile(l.Kubeconfig())
+func (l *Lab) nodeFiles(h Host) ([]file, error) {
+	kubeconfig, err := os.ReadFile(l.Kubeconfig())
+	if err != nil {
+		return nil, err
+	}
 	files := []file{
 		{"etc/lab/containerd.toml", 0o644, []byte(containerdConfig)},
 		{"etc/lab/kubelet.yaml", 0o644, []byte(kubeletConfig + taints(h))},
@@ -74,7 +77,7 @@ func (l *Lab) nodeFiles(h Host) []file {
 	if h.Role == ControlPlane {
 		files = append(files, file{adminConf[1:], 0o600, kubeconfig})
 	}
-	return files
+	return files, nil
 }
 
 func taints(h Host) string {

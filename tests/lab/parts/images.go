@@ -70,7 +70,8 @@ func (c Cache) images(ctx context.Context, p Parts, coredns string) (string, err
 // archive writes the images into a new file and then puts it in place: another
 // lab may be reading the one that is there.
 func (c Cache) archive(list []image.Image) (string, error) {
-	f, err := os.CreateTemp(c.Dir, "images-")
+	path := filepath.Join(c.Dir, "images.tar")
+	f, err := os.Create(path + ".tmp")
 	if err != nil {
 		return "", err
 	}
@@ -81,7 +82,6 @@ func (c Cache) archive(list []image.Image) (string, error) {
 	if err := f.Close(); err != nil {
 		return "", err
 	}
-	path := filepath.Join(c.Dir, "images.tar")
 	return path, os.Rename(f.Name(), path)
 }
 
