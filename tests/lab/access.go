@@ -22,6 +22,9 @@ func (l *Lab) Host(name string) (Host, error) {
 	return Host{}, fmt.Errorf("host %q: the lab has %s to %s", name, l.net.hosts[0].Name, l.net.hosts[len(l.net.hosts)-1].Name)
 }
 
+// StateDir is where the running lab keeps what it needs. It goes with the lab.
+func (l *Lab) StateDir() string { return l.cfg.State }
+
 // Inventory is the path of an inventory of the hosts, with what ssh needs to
 // reach them.
 func (l *Lab) Inventory() string { return l.path("inventory.ini") }

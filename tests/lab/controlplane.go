@@ -103,7 +103,7 @@ func (l *Lab) controlPlaneUp(ctx context.Context) error {
 		return err
 	}
 	if err := poll(ctx, apiWithin, func(ctx context.Context) error {
-		_, err := l.kubectl(ctx, "get", "--raw", "/readyz")
+		_, err := l.Kube(ctx, "get", "--raw", "/readyz")
 		return err
 	}); err != nil {
 		return fmt.Errorf("the API server does not get ready: %w (see %s)", err, l.path("logs", "kube-apiserver.log"))

@@ -20,19 +20,27 @@ const lockWithin = 10 * time.Second
 
 // Unplug pulls the host's network cable: connections hang, as they do in a
 // machine room, and nothing is refused.
-func (l *Lab) Unplug(ctx context.Context, h Host) error {
-	return ipBatch(ctx, "link set "+h.link+" down\n")
-}
+func (l *Lab) Unplug(ctx context.Context, host string) error { return l.cable(ctx, host, "down") }
 
 // Plug puts the cable back.
-func (l *Lab) Plug(ctx context.Context, h Host) error {
-	return ipBatch(ctx, "link set "+h.link+" up\n")
+func (l *Lab) Plug(ctx context.Context, host string) error { return l.cable(ctx, host, "up") }
+
+func (l *Lab) cable(ctx context.Context, host, state string) error {
+	h, err := l.Host(host)
+	if err != nil {
+		return err
+	}
+	return ipBatch(ctx, "link set "+h.link+" "+state+"\n")
 }
 
 // HoldDpkgLock lets a process on the host hold dpkg's lock, as another apt that
 // is at work would, until release is called.
-func (l *Lab) HoldDpkgLock(ctx context.Context, h Host) (release func() error, err error) {
+func (l *Lab) HoldDpkgLock(ctx context.Context, host string) (release func() error, err error) {
 	const program = "/run/lab/dpkglock"
+	h, err := l.Host(host)
+	if err != nil {
+		return nil, err
+	}
 	data, err := os.ReadFile(filepath.Join(l.Parts.Programs, "dpkglock"))
 	if err != nil {
 		return nil, err
@@ -84,9 +92,13 @@ func awaitLine(r *bufio.Reader, want string) error {
 
 // ChangeHostKey gives the host another key than known_hosts has, as a host does
 // that was set up anew or is not the one it claims to be. restore brings the
-// known key back.
-func (l *Lab) ChangeHostKey(ctx context.Context, h Host) (restore func(context.Context) error, err error) {
+// known key back, though ctx be over.
+func (l *Lab) ChangeHostKey(ctx context.Context, host string) (restore func() error, err error) {
 	const path = "/etc/ssh/ssh_host_ed25519_key"
+	h, err := l.Host(host)
+	if err != nil {
+		return nil, err
+	}
 	known, err := l.in(ctx, h, "cat "+path)
 	if err != nil {
 		return nil, err
@@ -101,7 +113,7 @@ func (l *Lab) ChangeHostKey(ctx context.Context, h Host) (restore func(context.C
 		}
 		return l.restartSSHD(ctx, h)
 	}
-	restore = func(ctx context.Context) error { return use(ctx, []byte(known)) }
+	restore = func() error { return use(context.WithoutCancel(ctx), []byte(known)) }
 	return restore, use(ctx, other)
 }
 

@@ -134,7 +134,7 @@ func agentsGiveUp(t *testing.T, ctx context.Context, l *Lab) {
 			if !p.calico() {
 				continue
 			}
-			log, err := l.kubectl(ctx, "logs", "-n", p.Namespace, p.Name)
+			log, err := l.Kube(ctx, "logs", "-n", p.Namespace, p.Name)
 			if err != nil {
 				return err
 			}
@@ -173,23 +173,23 @@ func lookingChangesNothing(t *testing.T, ctx context.Context, l *Lab) {
 	require.NoError(t, err)
 	after, err := l.Snapshot(ctx)
 	require.NoError(t, err)
-	require.Empty(t, snapshot.Diff(before, after))
+	require.Empty(t, Diff(before, after))
 
 	_, err = l.SSH(ctx, l.Hosts()[3], "ipset create mine hash:net; echo x >/etc/mine")
 	require.NoError(t, err)
 	changed, err := l.Snapshot(ctx)
 	require.NoError(t, err)
-	diff := strings.Join(snapshot.Diff(after, changed), "\n")
+	diff := strings.Join(Diff(after, changed), "\n")
 	require.Contains(t, diff, "+ node004/etc/mine")
 	require.Contains(t, diff, "~ node004 ipset save")
 }
 
 func cable(t *testing.T, ctx context.Context, l *Lab) {
 	h := l.Hosts()[7]
-	require.NoError(t, l.Unplug(ctx, h))
+	require.NoError(t, l.Unplug(ctx, h.Name))
 	_, err := l.SSH(ctx, h, "true")
 	require.ErrorContains(t, err, "timed out")
-	require.NoError(t, l.Plug(ctx, h))
+	require.NoError(t, l.Plug(ctx, h.Name))
 	_, err = l.SSH(ctx, h, "true")
 	require.NoError(t, err)
 }
@@ -197,7 +197,7 @@ func cable(t *testing.T, ctx context.Context, l *Lab) {
 func lock(t *testing.T, ctx context.Context, l *Lab) {
 	h := l.Hosts()[7]
 	const install = "apt-get -o DPkg::Lock::Timeout=0 install --only-upgrade ipset"
-	release, err := l.HoldDpkgLock(ctx, h)
+	release, err := l.HoldDpkgLock(ctx, h.Name)
 	require.NoError(t, err)
 	out, err := l.SSH(ctx, h, install)
 	require.Error(t, err)
@@ -209,11 +209,11 @@ func lock(t *testing.T, ctx context.Context, l *Lab) {
 
 func otherHostKey(t *testing.T, ctx context.Context, l *Lab) {
 	h := l.Hosts()[7]
-	restore, err := l.ChangeHostKey(ctx, h)
+	restore, err := l.ChangeHostKey(ctx, h.Name)
 	require.NoError(t, err)
 	_, err = l.SSH(ctx, h, "true")
 	require.ErrorContains(t, err, "REMOTE HOST IDENTIFICATION HAS CHANGED")
-	require.NoError(t, restore(ctx))
+	require.NoError(t, restore())
 	_, err = l.SSH(ctx, h, "true")
 	require.NoError(t, err)
 }
@@ -242,9 +242,9 @@ func imageMends(t *testing.T, ctx context.Context, l *Lab) {
 		_, err := l.SSH(ctx, h, "ipset list && apt-get update && apt-get install -y --only-upgrade ipset libipset13")
 		require.NoError(t, err, "the hosts are in order, and upgrading them mends nothing")
 	}
-	_, err = l.kubectl(ctx, "set", "image", "-n", "kube-system", "daemonset/calico-node", "calico-node=docker.io/calico/node:v3.27.5")
+	_, err = l.Kube(ctx, "set", "image", "-n", "kube-system", "daemonset/calico-node", "calico-node=docker.io/calico/node:v3.27.5")
 	require.NoError(t, err)
-	_, err = l.kubectl(ctx, "rollout", "status", "-n", "kube-system", "daemonset/calico-node", "--timeout=120s")
+	_, err = l.Kube(ctx, "rollout", "status", "-n", "kube-system", "daemonset/calico-node", "--timeout=120s")
 	require.NoError(t, err)
 	requireHealthy(t, ctx, l)
 }

@@ -21,7 +21,7 @@ func (p pod) probe() bool   { return p.Labels["app"] == "lab-probe" }
 
 // pods are all pods of the cluster, by namespace and name.
 func (l *Lab) pods(ctx context.Context) ([]pod, error) {
-	out, err := l.kubectl(ctx, "get", "pods", "--all-namespaces", "--output=json")
+	out, err := l.Kube(ctx, "get", "pods", "--all-namespaces", "--output=json")
 	if err != nil {
 		return nil, err
 	}

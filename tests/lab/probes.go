@@ -130,7 +130,7 @@ func (l *Lab) podProbes(pods []pod) []probe {
 		switch {
 		case p.probe():
 			list = append(list, probe{"DNS from a pod on " + p.Node, func(ctx context.Context) error {
-				_, err := l.kubectl(ctx, "exec", "-n", p.Namespace, p.Name, "--", "nslookup", "-type=a", apiName, dnsServiceIP)
+				_, err := l.Kube(ctx, "exec", "-n", p.Namespace, p.Name, "--", "nslookup", "-type=a", apiName, dnsServiceIP)
 				return err
 			}})
 		case p.ingress():
@@ -143,11 +143,11 @@ func (l *Lab) podProbes(pods []pod) []probe {
 }
 
 func (l *Lab) clusterIP(ctx context.Context, p pod) error {
-	ip, err := l.kubectl(ctx, "get", "service", "-n", "keybuzz", "keybuzz-api", "--output=jsonpath={.spec.clusterIP}")
+	ip, err := l.Kube(ctx, "get", "service", "-n", "keybuzz", "keybuzz-api", "--output=jsonpath={.spec.clusterIP}")
 	if err != nil {
 		return err
 	}
-	_, err = l.kubectl(ctx, "exec", "-n", p.Namespace, p.Name, "--", "curl", "--silent", "--show-error", "--fail",
+	_, err = l.Kube(ctx, "exec", "-n", p.Namespace, p.Name, "--", "curl", "--silent", "--show-error", "--fail",
 		"--max-time", "3", "--output", "/dev/null", "http://"+ip+":8080/health")
 	return err
 }

@@ -23,7 +23,7 @@ func (l *Lab) Reset(ctx context.Context, fault Fault) error {
 	}
 	l.Fault = fault
 	return l.step("reset to "+string(fault), func() error {
-		if _, err := l.kubectl(ctx, "delete", "daemonset", "-n", "kube-system", "calico-node", "--ignore-not-found", "--cascade=foreground", "--timeout=60s"); err != nil {
+		if _, err := l.Kube(ctx, "delete", "daemonset", "-n", "kube-system", "calico-node", "--ignore-not-found", "--cascade=foreground", "--timeout=60s"); err != nil {
 			return err
 		}
 		if err := l.eachHost(ctx, func(ctx context.Context, h Host) error {

@@ -24,9 +24,12 @@ var notState = []string{
 // notConfiguration are the kinds of object that the cluster writes by itself.
 var notConfiguration = []string{"events", "events.events.k8s.io", "leases.coordination.k8s.io", "componentstatuses"}
 
+// Diff says what changed between two snapshots, a line for each difference.
+func Diff(before, after snapshot.Snapshot) []string { return snapshot.Diff(before, after) }
+
 // Snapshot says what the lab is made of now: every file that a host has of its
-// own, its packages, IP sets and routes, and every object of the cluster. Two
-// of them show with snapshot.Diff what was changed in between.
+// own, its packages, IP sets and routes, and every object of the cluster. Diff
+// compares two of them.
 func (l *Lab) Snapshot(ctx context.Context) (snapshot.Snapshot, error) {
 	all := snapshot.Snapshot{}
 	var mu sync.Mutex
@@ -93,7 +96,7 @@ func (l *Lab) newIpset(ctx context.Context, h Host, stdin string, args ...string
 }
 
 func (l *Lab) clusterSnapshot(ctx context.Context) (snapshot.Snapshot, error) {
-	kinds, err := l.kubectl(ctx, "api-resources", "--verbs=list", "--output=name")
+	kinds, err := l.Kube(ctx, "api-resources", "--verbs=list", "--output=name")
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +106,7 @@ func (l *Lab) clusterSnapshot(ctx context.Context) (snapshot.Snapshot, error) {
 			wanted = append(wanted, kind)
 		}
 	}
-	out, err := l.kubectl(ctx, "get", strings.Join(wanted, ","), "--all-namespaces", "--output=json")
+	out, err := l.Kube(ctx, "get", strings.Join(wanted, ","), "--all-namespaces", "--output=json")
 	if err != nil {
 		return nil, err
 	}

@@ -117,7 +117,7 @@ func (l *Lab) values() (values, error) {
 // role label that a kubelet may not give itself.
 func (l *Lab) waitNodes(ctx context.Context) error {
 	err := poll(ctx, settleWithin, func(ctx context.Context) error {
-		out, err := l.kubectl(ctx, "get", "nodes", "--output=json")
+		out, err := l.Kube(ctx, "get", "nodes", "--output=json")
 		if err != nil {
 			return err
 		}
@@ -126,7 +126,7 @@ func (l *Lab) waitNodes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.kubectl(ctx, "label", "nodes", "--overwrite", "--selector=lab/role=control-plane", "node-role.kubernetes.io/control-plane=")
+	_, err = l.Kube(ctx, "label", "nodes", "--overwrite", "--selector=lab/role=control-plane", "node-role.kubernetes.io/control-plane=")
 	return err
 }
 
@@ -200,8 +200,9 @@ func (l *Lab) kubectlCommand(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// kubectl runs the cluster's own kubectl and returns what it printed.
-func (l *Lab) kubectl(ctx context.Context, args ...string) (string, error) {
+// Kube runs the cluster's own kubectl, as its administrator, and returns what it
+// printed.
+func (l *Lab) Kube(ctx context.Context, args ...string) (string, error) {
 	var said bytes.Buffer
 	cmd := l.kubectlCommand(ctx, args...)
 	cmd.Stderr = &said
