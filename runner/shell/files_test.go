@@ -2,6 +2,7 @@ package shell
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -97,9 +98,8 @@ func TestWrite(t *testing.T) {
 				}
 				err := s.Write(timed(t), test.write)
 				entries, errDir := os.ReadDir(place)
-				require.NoError(t, errDir)
 				got, errRead := os.ReadFile(test.write.Path)
-				require.NoError(t, errRead)
+				require.NoError(t, errors.Join(errDir, errRead))
 				if test.wantError != "" {
 					require.ErrorContains(t, err, test.wantError)
 					assert.Equal(t, test.old, string(got))

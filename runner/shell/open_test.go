@@ -76,7 +76,10 @@ func shells(t testing.TB) map[string]Opener {
 // onEach runs the test on a shell of every kind.
 func onEach(t *testing.T, test func(*testing.T, *Shell)) {
 	for name, open := range shells(t) {
-		t.Run(name, func(t *testing.T) { test(t, start(t, open)) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, start(t, open))
+		})
 	}
 }
 

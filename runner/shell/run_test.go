@@ -202,8 +202,8 @@ func TestEnding(t *testing.T) {
 		want   string
 	}{
 		"by the context": {0, true, "echo begun; sleep 601 & sleep 601", why.Error()},
-		"by the limit":   {200 * time.Millisecond, false, "echo begun; sleep 601 & sleep 601", "its limit of 200ms"},
-		"against a trap": {200 * time.Millisecond, false, "trap '' TERM; echo begun; sleep 601; sleep 601", "its limit of 200ms"},
+		"by the limit":   {time.Second, false, "echo begun; sleep 601 & sleep 601", "its limit of 1s"},
+		"against a trap": {time.Second, false, "trap '' TERM; echo begun; sleep 601; sleep 601", "its limit of 1s"},
 	}
 	onEach(t, func(t *testing.T, s *Shell) {
 		for name, test := range tests {
@@ -219,7 +219,9 @@ func TestEnding(t *testing.T) {
 				}
 				out, err := s.Run(ctx, modules.Run{Shell: "echo $$ >" + note + "; " + test.text, Limit: test.limit})
 				require.ErrorContains(t, err, test.want)
-				assert.Equal(t, "begun\n", out.Stdout)
+				if test.cancel { // the limit may be over before it begins
+					assert.Equal(t, "begun\n", out.Stdout)
+				}
 				assert.Empty(t, group(t, note), "processes of the group are left")
 				again, err := s.Run(timed(t), modules.Command("echo", "the shell is well"))
 				require.NoError(t, err)
@@ -241,9 +243,13 @@ func awaitFile(name string) {
 	}
 }
 
-// group lists the live processes of the group whose number stands in the file.
+// group lists the live processes of the group whose number stands in the file;
+// none if there is no file.
 func group(t *testing.T, note string) []string {
 	data, err := os.ReadFile(note)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	require.NoError(t, err)
 	leader := strings.TrimSpace(string(data))
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")

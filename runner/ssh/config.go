@@ -166,7 +166,7 @@ func readConfig(ctx context.Context, o Options, target string) (config, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, configLimit, errTooSlow{configLimit})
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, append(words, "--", target)...)
-	cmd.WaitDelay = time.Second // a program of Match exec may hold the output
+	cmd.WaitDelay = configLimit // a program of Match exec may hold the output
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {

@@ -51,12 +51,7 @@ func TestArgs(t *testing.T) {
 	assert.Equal(t, Options{Port: 1, User: "me", HostKeys: Strict, Args: o.Args}, o, "fields win")
 }
 
-// Both ways to read ssh_config give the same, with and without the program.
-func TestConfig(t *testing.T) {
-	home := t.TempDir()
-	t.Setenv("HOME", home)
-	file := filepath.Join(t.TempDir(), "config")
-	require.NoError(t, os.WriteFile(file, []byte(`
+const sampleConfig = `
 Host web*
   HostName 10.0.0.5
   User deploy
@@ -73,7 +68,14 @@ Host proxied
 Host *
   GlobalKnownHostsFile none
   UserKnownHostsFile none
-`), 0o600))
+`
+
+// Both ways to read ssh_config give the same, with and without the program.
+func TestConfig(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	file := filepath.Join(t.TempDir(), "config")
+	require.NoError(t, os.WriteFile(file, []byte(sampleConfig), 0o600))
 	ways := map[string]string{"files": t.TempDir()} // a PATH without ssh
 	if _, err := exec.LookPath("ssh"); err == nil {
 		ways["ssh -G"] = os.Getenv("PATH")
@@ -81,44 +83,51 @@ Host *
 	for way, path := range ways {
 		t.Run(way, func(t *testing.T) {
 			t.Setenv("PATH", path)
-			s, err := resolve(timed(t), Options{Host: "node001", Addr: "web1", ConfigFile: file})
-			require.NoError(t, err)
-			assert.Equal(t, "10.0.0.5", s.addr)
-			assert.Equal(t, "10.0.0.5", s.name)
-			assert.Equal(t, "deploy", s.user)
-			assert.Equal(t, 2222, s.port)
-			assert.Equal(t, []string{"/keys/web"}, s.identities)
-			assert.True(t, s.identitiesOnly)
-			assert.Equal(t, []string{"bastion"}, s.jump)
-			assert.Equal(t, AcceptNew, s.policy)
-			assert.Equal(t, []string{"/known/one", "/known/two", "/known/all"}, s.knownHosts)
-			assert.Equal(t, 7*time.Second, s.limit)
-
-			s, err = resolve(timed(t), Options{
-				Addr: "web1", ConfigFile: file, User: "me", Port: 22, HostKeys: Strict,
-				KnownHosts: []string{"/mine"}, Jump: []string{"none"}, Keys: []string{"/key"},
-			})
-			require.NoError(t, err)
-			assert.Equal(t, "me", s.user)
-			assert.Equal(t, 22, s.port)
-			assert.Equal(t, Strict, s.policy)
-			assert.Equal(t, []string{"/mine"}, s.knownHosts)
-			assert.Equal(t, []string{"/key"}, s.keys)
-			assert.Empty(t, s.jump)
-
-			s, err = resolve(timed(t), Options{Host: "plain", ConfigFile: file})
-			require.NoError(t, err)
-			assert.Equal(t, "plain", s.addr)
-			assert.Equal(t, 22, s.port)
-			assert.Equal(t, Strict, s.policy)
-			assert.NotEmpty(t, s.user)
-			assert.Empty(t, s.knownHosts)
-			assert.NotEmpty(t, s.identities)
-
-			_, err = resolve(timed(t), Options{Host: "proxied", ConfigFile: file})
-			assert.ErrorContains(t, err, "use ProxyJump")
-			_, err = resolve(timed(t), Options{Host: "x", ConfigFile: "/no/such/config"})
-			assert.ErrorContains(t, err, "/no/such/config")
+			checkConfig(t, file)
+			checkOptionsWin(t, file)
 		})
 	}
+}
+
+func checkConfig(t *testing.T, file string) {
+	s, err := resolve(timed(t), Options{Host: "node001", Addr: "web1", ConfigFile: file})
+	require.NoError(t, err)
+	assert.Equal(t, "10.0.0.5", s.addr)
+	assert.Equal(t, "10.0.0.5", s.name)
+	assert.Equal(t, "deploy", s.user)
+	assert.Equal(t, 2222, s.port)
+	assert.Equal(t, []string{"/keys/web"}, s.identities)
+	assert.True(t, s.identitiesOnly)
+	assert.Equal(t, []string{"bastion"}, s.jump)
+	assert.Equal(t, AcceptNew, s.policy)
+	assert.Equal(t, []string{"/known/one", "/known/two", "/known/all"}, s.knownHosts)
+	assert.Equal(t, 7*time.Second, s.limit)
+
+	s, err = resolve(timed(t), Options{Host: "plain", ConfigFile: file})
+	require.NoError(t, err)
+	assert.Equal(t, "plain", s.addr)
+	assert.Equal(t, 22, s.port)
+	assert.Equal(t, Strict, s.policy)
+	assert.NotEmpty(t, s.user)
+	assert.Empty(t, s.knownHosts)
+	assert.NotEmpty(t, s.identities)
+
+	_, err = resolve(timed(t), Options{Host: "proxied", ConfigFile: file})
+	assert.ErrorContains(t, err, "use ProxyJump")
+	_, err = resolve(timed(t), Options{Host: "x", ConfigFile: "/no/such/config"})
+	assert.ErrorContains(t, err, "/no/such/config")
+}
+
+func checkOptionsWin(t *testing.T, file string) {
+	s, err := resolve(timed(t), Options{
+		Addr: "web1", ConfigFile: file, User: "me", Port: 22, HostKeys: Strict,
+		KnownHosts: []string{"/mine"}, Jump: []string{"none"}, Keys: []string{"/key"},
+	})
+	require.NoError(t, err)
+	assert.Equal(t, "me", s.user)
+	assert.Equal(t, 22, s.port)
+	assert.Equal(t, Strict, s.policy)
+	assert.Equal(t, []string{"/mine"}, s.knownHosts)
+	assert.Equal(t, []string{"/key"}, s.keys)
+	assert.Empty(t, s.jump)
 }

@@ -8,8 +8,6 @@ import (
 	"net"
 	"strconv"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -34,7 +32,11 @@ func (d *Dialer) connect(ctx context.Context, s settings) (*connection, error) {
 		return d.connectThrough(ctx, s)
 	}
 	var direct net.Dialer
-	return d.connectBy(ctx, s, direct.DialContext)
+	client, err := d.connectBy(ctx, s, direct.DialContext)
+	if err != nil {
+		return nil, err
+	}
+	return newConnection(s.host, client, func() {}), nil
 }
 
 // dialFunc opens a connection to an address.
@@ -42,15 +44,16 @@ type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // connectBy connects and logs in. A server that drops the connection before the
 // login has begun is busy: it is tried again. A refused login never is.
-func (d *Dialer) connectBy(ctx context.Context, s settings, dial dialFunc) (*connection, error) {
+func (d *Dialer) connectBy(ctx context.Context, s settings, dial dialFunc) (*ssh.Client, error) {
 	addr := net.JoinHostPort(s.addr, strconv.Itoa(s.port))
 	for try := 0; ; try++ {
 		a := &attempt{s: s, addr: addr, stage: stageConnect}
 		client, err := d.attempt(ctx, a, dial)
 		if err == nil {
-			return newConnection(s.host, client), nil
+			return client, nil
 		}
-		if try+1 < maxTries && a.stage == stageHandshake && hungUp(err) && pause(ctx, cmp.Or(d.backoff, firstPause)<<try) == nil {
+		busy := a.stage == stageHandshake && hungUp(err) && try+1 < maxTries
+		if busy && pause(ctx, min(cmp.Or(d.backoff, firstPause)<<try, maxPause)) == nil {
 			continue
 		}
 		if ctx.Err() != nil {
@@ -65,97 +68,11 @@ func (d *Dialer) connectBy(ctx context.Context, s settings, dial dialFunc) (*con
 	}
 }
 
-// attempt is one try to connect, and how far it has come.
-type attempt struct {
-	s     settings
-	addr  string
-	stage string
-}
-
-func (d *Dialer) attempt(ctx context.Context, a *attempt, dial dialFunc) (*ssh.Client, error) {
-	leave, err := d.gates.enter(ctx, a.addr)
-	if err != nil {
-		return nil, err
+func newConnection(host string, client *ssh.Client, release func()) *connection {
+	c := &connection{
+		host: host, client: client, release: release,
+		down: make(chan struct{}), uploading: make(chan struct{}, 1),
 	}
-	defer leave()
-	tcp, cancel := context.WithTimeoutCause(ctx, a.s.limit, errTooSlow{a.s.limit})
-	defer cancel()
-	conn, err := dial(tcp, "tcp", a.addr)
-	if err != nil {
-		if tcp.Err() != nil {
-			err = context.Cause(tcp)
-		}
-		return nil, err
-	}
-	a.stage = stageHandshake
-	client, err := d.handshake(ctx, a, conn)
-	if err != nil {
-		_ = conn.Close()
-	}
-	return client, err
-}
-
-// handshake speaks SSH on the connection until the login is done. The client
-// library bounds none of it, so a watch closes the connection of a server that
-// takes too long for a stage.
-func (d *Dialer) handshake(ctx context.Context, a *attempt, conn net.Conn) (*ssh.Client, error) {
-	check, err := d.newKeyCheck(a.s)
-	if err != nil {
-		a.stage = stageHostKey
-		return nil, fmt.Errorf("known_hosts: %w", err)
-	}
-	l := &login{keys: newKeyring(ctx, a.s), password: a.s.password}
-	defer l.keys.Close()
-
-	var slow atomic.Bool
-	watch := time.AfterFunc(a.s.limit, func() { slow.Store(true); _ = conn.Close() })
-	defer watch.Stop()
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
-
-	var authenticating atomic.Bool
-	var checked sync.Once // the key is checked again whenever keys are renewed
-	config := &ssh.ClientConfig{
-		Config:            ssh.Config{KeyExchanges: ssh.SupportedAlgorithms().KeyExchanges}, // those without SHA-1
-		User:              a.s.user,
-		Auth:              l.methods(ctx),
-		AuthCallback:      l.note,
-		HostKeyAlgorithms: check.algorithms(),
-		HostKeyCallback: func(host string, remote net.Addr, key ssh.PublicKey) error {
-			err := check.check(host, remote, key)
-			checked.Do(func() {
-				authenticating.Store(err == nil)
-				watch.Reset(a.s.limit)
-			})
-			return err
-		},
-		ClientVersion: "SSH-2.0-runbook",
-	}
-	transport, channels, requests, err := ssh.NewClientConn(conn, a.addr, config)
-	switch {
-	case err == nil && watch.Stop() && stop():
-		return ssh.NewClient(transport, channels, requests), nil
-	case check.refusal() != nil:
-		a.stage = stageHostKey
-		return nil, check.refusal()
-	case authenticating.Load():
-		a.stage = stageAuth
-	}
-	switch {
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case slow.Load():
-		return nil, errTooSlow{a.s.limit}
-	case authenticating.Load() && hungUp(err):
-		return nil, cause(err)
-	case authenticating.Load():
-		return nil, l.refusal(a.s.user, err)
-	}
-	return nil, err
-}
-
-func newConnection(host string, client *ssh.Client) *connection {
-	c := &connection{host: host, client: client, release: func() {}, down: make(chan struct{}), uploading: make(chan struct{}, 1)}
 	go func() {
 		defer close(c.down)
 		_ = client.Wait() // why it ended is asked of those who use it

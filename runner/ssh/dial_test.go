@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
+	"golang.org/x/crypto/ssh/knownhosts"
 
 	"runbook/modules"
 )
@@ -201,40 +202,58 @@ func TestCertificate(t *testing.T) {
 	}
 }
 
+// certified is the host key with a certificate for 127.0.0.1.
+func certified(t *testing.T, host, authority ssh.Signer) ssh.Signer {
+	c := &ssh.Certificate{
+		Key: host.PublicKey(), CertType: ssh.HostCert,
+		ValidPrincipals: []string{"127.0.0.1"}, ValidBefore: ssh.CertTimeInfinity,
+	}
+	require.NoError(t, c.SignCert(rand.Reader, authority))
+	signer, err := ssh.NewCertSigner(c, host)
+	require.NoError(t, err)
+	return signer
+}
+
+// hostLine is a line of known_hosts for the server with that key.
+func hostLine(s *server, k ssh.Signer) string {
+	return knownhosts.Line([]string{s.addr}, k.PublicKey()) + "\n"
+}
+
+// keyOf is a line without its host.
+func keyOf(line string) string { return strings.SplitN(line, " ", 2)[1] }
+
+type hostKeyTest struct {
+	known  func(*server) string
+	policy Policy
+	want   string
+	added  bool
+}
+
+func hostKeyTests(mine, other, ca ssh.Signer) map[string]hostKeyTest {
+	return map[string]hostKeyTest{
+		"known":   {func(s *server) string { return hostLine(s, mine) }, Strict, "", false},
+		"unknown": {func(*server) string { return "" }, Strict, "is not known: it shows ssh-ed25519 SHA256:", false},
+		"unknown, accepted": {func(s *server) string {
+			return strings.Replace(hostLine(s, other), "127.0.0.1", "other", 1) + "# no newline"
+		}, AcceptNew, "", true},
+		"unknown, off":        {func(*server) string { return "" }, Off, "", false},
+		"changed":             {func(s *server) string { return hostLine(s, other) }, Strict, "has changed", false},
+		"changed, accept-new": {func(s *server) string { return hostLine(s, other) }, AcceptNew, "has changed", false},
+		"changed, off":        {func(s *server) string { return hostLine(s, other) }, Off, "", false},
+		"revoked":             {func(s *server) string { return "@revoked * " + keyOf(hostLine(s, mine)) }, Strict, "is revoked", false},
+		"of an authority":     {func(s *server) string { return "@cert-authority * " + keyOf(hostLine(s, ca)) }, Strict, "", false},
+		"corrupt file":        {func(*server) string { return "127.0.0.1 ssh-ed25519 !!!\n" }, Strict, "known_hosts:1", false},
+	}
+}
+
 func TestHostKey(t *testing.T) {
 	file, public := newKeyFile(t, "id", "")
 	mine, other, ca := newSigner(t), newSigner(t), newSigner(t)
-	line := func(s *server, k ssh.Signer) string {
-		return "[127.0.0.1]:" + strings.TrimPrefix(s.addr, "127.0.0.1:") + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.PublicKey()))) + "\n"
-	}
-	tests := map[string]struct {
-		known  func(*server) string
-		policy Policy
-		want   string
-		added  bool
-	}{
-		"known":   {func(s *server) string { return line(s, mine) }, Strict, "", false},
-		"unknown": {func(*server) string { return "" }, Strict, "is not known: it shows ssh-ed25519 SHA256:", false},
-		"unknown, accepted": {func(s *server) string {
-			return strings.Replace(line(s, other), "127.0.0.1", "other", 1) + "# no newline"
-		}, AcceptNew, "", true},
-		"unknown, off":        {func(*server) string { return "" }, Off, "", false},
-		"changed":             {func(s *server) string { return line(s, other) }, Strict, "has changed", false},
-		"changed, accept-new": {func(s *server) string { return line(s, other) }, AcceptNew, "has changed", false},
-		"changed, off":        {func(s *server) string { return line(s, other) }, Off, "", false},
-		"revoked":             {func(s *server) string { return "@revoked * " + strings.SplitN(line(s, mine), " ", 2)[1] }, Strict, "is revoked", false},
-		"of an authority":     {func(s *server) string { return "@cert-authority * " + strings.SplitN(line(s, ca), " ", 2)[1] }, Strict, "", false},
-		"corrupt file":        {func(*server) string { return "127.0.0.1 ssh-ed25519 !!!\n" }, Strict, "known_hosts:1", false},
-	}
-	for name, test := range tests {
+	for name, test := range hostKeyTests(mine, other, ca) {
 		t.Run(name, func(t *testing.T) {
 			s := &server{keys: []ssh.PublicKey{public}, hostKeys: []ssh.Signer{mine}, password: "secret"}
 			if strings.Contains(name, "authority") {
-				c := &ssh.Certificate{Key: mine.PublicKey(), CertType: ssh.HostCert, ValidPrincipals: []string{"127.0.0.1"}, ValidBefore: ssh.CertTimeInfinity}
-				require.NoError(t, c.SignCert(rand.Reader, ca))
-				signer, err := ssh.NewCertSigner(c, mine)
-				require.NoError(t, err)
-				s.hostKeys = []ssh.Signer{signer}
+				s.hostKeys = []ssh.Signer{certified(t, mine, ca)}
 			}
 			s.serve(t)
 			o := s.options(t, file)
@@ -254,7 +273,7 @@ func TestHostKey(t *testing.T) {
 			require.NoError(t, err)
 			works(t, h)
 			if test.added {
-				assert.Equal(t, before+"\n"+line(s, mine), string(after))
+				assert.Equal(t, before+"\n"+hostLine(s, mine), string(after))
 				o.HostKeys = Strict
 				_, err = reach(t, o)
 				assert.NoError(t, err, "it is known from now on")

@@ -11,6 +11,7 @@ const (
 	atOnce     = 8                      // handshakes with one server; sshd begins to drop them at ten (MaxStartups 10:30:100)
 	maxTries   = 6                      // when it drops them all the same
 	firstPause = 200 * time.Millisecond // before the second try; then it doubles
+	maxPause   = 5 * time.Second
 )
 
 // gates let only so many handshakes with one server go on at the same time. The

@@ -113,6 +113,7 @@ func TestConnectionIsLost(t *testing.T) {
 	require.Equal(t, "begun\n", string(begun))
 	s.cut()
 	unreachable(t, <-ended, stageCommand)
+	<-h.conn.down
 	_, err = h.Run(timed(t), modules.Command("true"))
 	unreachable(t, err, stageCommand)
 	// The step goes on, and hears what is said to it.
@@ -170,23 +171,26 @@ func TestNoWayThere(t *testing.T) {
 			unreachable(t, err, test.stage, test.want)
 		})
 	}
-	t.Run("the user has had enough", func(t *testing.T) {
-		why := errors.New("enough")
-		ctx, cancel := context.WithCancelCause(timed(t))
-		go func() {
-			for silent.accepted.Load() < 2 {
-				select {
-				case <-ctx.Done():
-				case <-time.After(time.Millisecond):
-				}
+}
+
+func TestUserHasHadEnough(t *testing.T) {
+	file, _ := newKeyFile(t, "id", "")
+	silent := (&server{silent: true}).serve(t)
+	why := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(timed(t))
+	go func() {
+		for silent.accepted.Load() < 1 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Millisecond):
 			}
-			cancel(why)
-		}()
-		_, err := new(Dialer).Dial(ctx, silent.options(t, file))
-		require.ErrorIs(t, err, why)
-		var u *Unreachable
-		assert.False(t, errors.As(err, &u), "the host is not to blame")
-	})
+		}
+		cancel(why)
+	}()
+	_, err := new(Dialer).Dial(ctx, silent.options(t, file))
+	require.ErrorIs(t, err, why)
+	var u *Unreachable
+	assert.False(t, errors.As(err, &u), "the host is not to blame")
 }
 
 func TestJump(t *testing.T) {

@@ -44,13 +44,12 @@ func (d *Dialer) connectThrough(ctx context.Context, s settings) (*connection, e
 	if err != nil {
 		return nil, s.behind(last, err)
 	}
-	c, err := d.connectBy(ctx, s, via.dial)
+	client, err := d.connectBy(ctx, s, via.dial)
 	if err != nil {
 		leave()
 		return nil, err
 	}
-	c.release = leave
-	return c, nil
+	return newConnection(s.host, client, leave), nil
 }
 
 // behind is the error of a host whose jump host cannot be reached.

@@ -110,7 +110,7 @@ func TestSSHD(t *testing.T) {
 
 // Far more hosts than MaxStartups allows come through.
 func TestSSHDDropsHandshakes(t *testing.T) {
-	o := startSSHD(t, "MaxStartups 2:90:4")
+	o := startSSHD(t, "MaxStartups 3:30:10")
 	d := Dialer{backoff: 50 * time.Millisecond}
 	var all sync.WaitGroup
 	for range 20 {
