@@ -31,12 +31,12 @@ const IncidentMessage = "ipset v7.10: Kernel and userspace incompatible: settype
 
 // serveApt offers the mended packages on the bridge, so that an upgrade is real
 // and needs no way out.
-func (l *Lab) serveApt() error {
+func (l *Lab) serveApt(ctx context.Context) error {
 	addr := l.net.gateway + ":" + aptPort
 	if err := l.daemon("aptserve", exec.Command(filepath.Join(l.Parts.Programs, "aptserve"), addr, l.Parts.NewDebs)); err != nil {
 		return err
 	}
-	return waitForPort(context.Background(), addr, aptWithin)
+	return waitForPort(ctx, addr, aptWithin)
 }
 
 func (l *Lab) aptSource() string {

@@ -20,8 +20,12 @@ import (
 	"runbook/tests/lab/proc"
 )
 
-// downWithin bounds clearing up after a lab that did not come up.
-const downWithin = time.Minute
+const (
+	// upWithin bounds Up with an empty cache on a slow machine.
+	upWithin = 30 * time.Minute
+	// downWithin bounds clearing up after a lab that did not come up.
+	downWithin = time.Minute
+)
 
 // Lab is a running lab. It lives on when the program that brought it up ends;
 // Open finds it again.
@@ -50,6 +54,8 @@ type saved struct {
 // What an earlier lab left is cleared first. It takes about five minutes more
 // when the cache is empty.
 func Up(ctx context.Context, cfg Config) (*Lab, error) {
+	ctx, cancel := context.WithTimeout(ctx, upWithin)
+	defer cancel()
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
@@ -180,7 +186,7 @@ func (l *Lab) prepare(ctx context.Context) error {
 	if err := l.bridgeUp(ctx); err != nil {
 		return err
 	}
-	return l.serveApt()
+	return l.serveApt(ctx)
 }
 
 // eachHost does one thing on all hosts side by side, and reports all that went

@@ -23,8 +23,8 @@ const (
 	// testSubnet and testState keep the test apart from a lab that is in use.
 	testSubnet = "10.78.0.0/16"
 	testState  = "/var/lib/runbook-lab-test"
-	// upWithin bounds one test: ten minutes of building when the cache is empty.
-	upWithin = 18 * time.Minute
+	// testWithin bounds one test: eight minutes of building when the cache is empty.
+	testWithin = 18 * time.Minute
 	// upOnly tells this program, started once more, to bring a lab up.
 	upOnly = "RUNBOOK_LAB_TEST_UP"
 )
@@ -50,7 +50,7 @@ func needLab(t *testing.T) context.Context {
 	if testing.Short() {
 		t.Skip("a lab is not brought up with -short")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), upWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), testWithin)
 	t.Cleanup(cancel)
 	cfg, err := testConfig(nil).withDefaults()
 	require.NoError(t, err)

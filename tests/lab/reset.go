@@ -4,7 +4,11 @@ package lab
 
 import (
 	"context"
+	"time"
 )
+
+// resetWithin bounds Reset, which takes five seconds.
+const resetWithin = 5 * time.Minute
 
 // forget takes away what calico-node gave a host that it has been in sync on. A
 // pod is gone from the API a moment before its processes are, and those would
@@ -21,6 +25,8 @@ func (l *Lab) Reset(ctx context.Context, fault Fault) error {
 	if _, err := ParseFault(string(fault)); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, resetWithin)
+	defer cancel()
 	l.Fault = fault
 	return l.step("reset to "+string(fault), func() error {
 		if _, err := l.Kube(ctx, "delete", "daemonset", "-n", "kube-system", "calico-node", "--ignore-not-found", "--cascade=foreground", "--timeout=60s"); err != nil {
