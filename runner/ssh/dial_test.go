@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -100,8 +101,8 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-// startAgent serves the keys on a socket.
-func startAgent(t *testing.T, files ...string) string {
+// newAgent holds the keys of the files.
+func newAgent(t *testing.T, files ...string) agent.Agent {
 	ring := agent.NewKeyring()
 	for _, file := range files {
 		data, err := os.ReadFile(file)
@@ -113,6 +114,11 @@ func startAgent(t *testing.T, files ...string) string {
 		require.NoError(t, err)
 		require.NoError(t, ring.Add(agent.AddedKey{PrivateKey: private, Comment: filepath.Base(file)}))
 	}
+	return ring
+}
+
+// startAgent serves the agent on a socket.
+func startAgent(t *testing.T, ring agent.Agent) string {
 	dir, err := os.MkdirTemp("", "agent") // the path of a socket must be short
 	require.NoError(t, err)
 	socket := filepath.Join(dir, "s")
@@ -143,7 +149,7 @@ func TestAgent(t *testing.T) {
 		file, _ := newKeyFile(t, name, "")
 		many = append(many, file)
 	}
-	t.Setenv("SSH_AUTH_SOCK", startAgent(t, append(many, locked)...))
+	t.Setenv("SSH_AUTH_SOCK", startAgent(t, newAgent(t, append(many, locked)...)))
 	tests := map[string]struct {
 		config, keys []string
 		want         string
@@ -170,6 +176,31 @@ func TestAgent(t *testing.T) {
 			works(t, h)
 		})
 	}
+}
+
+// stuckAgent waits for a user who does not confirm.
+type stuckAgent struct {
+	agent.Agent
+	answer chan struct{}
+}
+
+func (a stuckAgent) Sign(ssh.PublicKey, []byte) (*ssh.Signature, error) {
+	<-a.answer
+	return nil, errors.New("not confirmed")
+}
+
+func TestAgentHangs(t *testing.T) {
+	file, public := newKeyFile(t, "id", "")
+	ring := stuckAgent{newAgent(t, file), make(chan struct{})}
+	socket := startAgent(t, ring)
+	t.Cleanup(func() { close(ring.answer) })
+	s := (&server{keys: []ssh.PublicKey{public}}).serve(t)
+	o := s.options(t)
+	o.ConfigFile = filepath.Join(t.TempDir(), "config")
+	require.NoError(t, os.WriteFile(o.ConfigFile, []byte("IdentityFile none\nIdentityAgent "+socket), 0o600))
+	o.ConnectTimeout = 500 * time.Millisecond
+	_, err := reach(t, o)
+	unreachable(t, err, stageAuth, "timeout after 500ms")
 }
 
 func TestCertificate(t *testing.T) {
@@ -321,5 +352,21 @@ func TestKnownAlgorithmComesFirst(t *testing.T) {
 		o.KnownHosts = []string{knownAs(t, s.addr, known)}
 		_, err := reach(t, o)
 		assert.NoError(t, err)
+	}
+}
+
+func TestPasswordAsAQuestion(t *testing.T) {
+	for given, works := range map[string]bool{"right": true, "wrong": false} {
+		t.Run(given, func(t *testing.T) {
+			s := (&server{password: "right", interactive: true}).serve(t)
+			o := s.options(t)
+			o.Password = func(context.Context) (string, error) { return given, nil }
+			_, err := reach(t, o)
+			assert.Equal(t, works, err == nil)
+			assert.EqualValues(t, 1, s.passwords.Load(), "a wrong password is not sent twice")
+			if !works {
+				unreachable(t, err, stageAuth, "the server offers keyboard-interactive")
+			}
+		})
 	}
 }

@@ -59,9 +59,13 @@ func (d *Dialer) attempt(ctx context.Context, a *attempt, dial dialFunc) (*ssh.C
 func (a *attempt) handshake(ctx context.Context, conn net.Conn) (*ssh.Client, error) {
 	a.login = &login{keys: newKeyring(ctx, a.s), password: a.s.password}
 	defer a.login.keys.Close()
-	a.watch = time.AfterFunc(a.s.limit, func() { a.slow.Store(true); _ = conn.Close() })
+	abort := func() {
+		_ = conn.Close()
+		a.login.keys.Close() // the agent may be what hangs
+	}
+	a.watch = time.AfterFunc(a.s.limit, func() { a.slow.Store(true); abort() })
 	defer a.watch.Stop()
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	stop := context.AfterFunc(ctx, abort)
 	defer stop()
 
 	transport, channels, requests, err := ssh.NewClientConn(conn, a.addr, &ssh.ClientConfig{

@@ -31,6 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type server struct {
 	hostKeys    []ssh.Signer
 	password    string
+	interactive bool            // asks for the password as a question
 	keys        []ssh.PublicKey // that may log in
 	authority   ssh.PublicKey   // whose certificates may log in
 	maxSessions int             // at the same time; any number where zero
@@ -170,7 +171,16 @@ func (s *server) config() *ssh.ServerConfig {
 			s.attempts.Add(1)
 		}
 	}
-	if s.password != "" {
+	if s.interactive {
+		c.KeyboardInteractiveCallback = func(_ ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+			s.passwords.Add(1)
+			answers, err := ask("", "", []string{"Password: "}, []bool{false})
+			if err != nil || len(answers) != 1 || answers[0] != s.password {
+				return nil, errors.New("not this password")
+			}
+			return nil, nil
+		}
+	} else if s.password != "" {
 		c.PasswordCallback = func(_ ssh.ConnMetadata, given []byte) (*ssh.Permissions, error) {
 			s.passwords.Add(1)
 			if string(given) != s.password {
