@@ -365,7 +365,7 @@ func TestPasswordAsAQuestion(t *testing.T) {
 			assert.Equal(t, works, err == nil)
 			assert.EqualValues(t, 1, s.passwords.Load(), "a wrong password is not sent twice")
 			if !works {
-				unreachable(t, err, stageAuth, "the server offers keyboard-interactive")
+				unreachable(t, err, stageAuth, "the server offers publickey, keyboard-interactive")
 			}
 		})
 	}
