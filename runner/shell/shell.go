@@ -1,6 +1,6 @@
 // Package shell speaks to a POSIX shell through its standard streams: any
 // number of commands at the same time, their stdout, stderr and exit codes
-// apart, without a file or a program of ours on the target.
+// apart, without a program of ours on the target.
 //
 // The shell runs every command in the background, in a process group of its own,
 // with its output in files below a private directory. When the command has ended,
