@@ -55,6 +55,7 @@ type kubectl struct {
 	Container string `arg:"container" doc:"The container; the pod's default one where not given."`
 	Since     string `arg:"since" doc:"Read the log from this time on (RFC 3339, by the clock of the node)."`
 	Previous  bool   `arg:"previous" doc:"Whether absent also looks at the log of the container's run before this one."`
+	After     string `arg:"after" doc:"A regular expression: only the lines from the last one on that matches it count, as those since a program in the container has started anew."`
 	Match     any    `arg:"match" doc:"Regular expressions to look for; registers for each pod how many lines each matched, and the last line that one did as last_match."`
 	Require   any    `arg:"require" doc:"Regular expressions that each must match a line of every pod's log."`
 	Absent    any    `arg:"absent" doc:"Regular expressions that must match no line of any pod's log."`
@@ -85,7 +86,7 @@ var kubectlVerbs = map[string]kubectlVerb{
 	"delete":  {"name selector fields api_version allow_empty grace timeout", (*kubectl).validChoice, (*kubectl).remove},
 	"restart": {"name selector only mark timeout", (*kubectl).validChoice, (*kubectl).restart},
 	"wait":    {"name selector fields api_version for stable expect timeout", (*kubectl).validWait, (*kubectl).wait},
-	"logs":    {"name selector fields container since previous match require absent expect timeout", (*kubectl).validLogs, (*kubectl).logs},
+	"logs":    {"name selector fields container since previous after match require absent expect timeout", (*kubectl).validLogs, (*kubectl).logs},
 	"exec":    {"name selector fields container command stdin read_only timeout", (*kubectl).validExec, (*kubectl).exec},
 	"run":     {"image command node host_network env timeout", (*kubectl).validRun, (*kubectl).run},
 }

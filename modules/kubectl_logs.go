@@ -11,14 +11,14 @@ import (
 )
 
 // logPatterns are the regular expressions of logs, compiled.
-type logPatterns struct{ match, require, absent []*regexp.Regexp }
+type logPatterns struct{ after, match, require, absent []*regexp.Regexp }
 
 func (k *kubectl) patterns() (p logPatterns, err error) {
 	for _, set := range []struct {
 		name  string
 		given any
 		into  *[]*regexp.Regexp
-	}{{"match", k.Match, &p.match}, {"require", k.Require, &p.require}, {"absent", k.Absent, &p.absent}} {
+	}{{"after", optional(k.After), &p.after}, {"match", k.Match, &p.match}, {"require", k.Require, &p.require}, {"absent", k.Absent, &p.absent}} {
 		texts, err := textList(set.name, set.given)
 		if err != nil {
 			return p, err
@@ -32,6 +32,14 @@ func (k *kubectl) patterns() (p logPatterns, err error) {
 		}
 	}
 	return p, nil
+}
+
+// optional is a text as an argument of any kind, not given where it is empty.
+func optional(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
 }
 
 // textList takes one text or a list of them. A comma is a part of the text.
@@ -152,7 +160,7 @@ func (k *kubectl) podLog(ctx context.Context, c Cluster, pod Object, p logPatter
 		facts["error"] = err.Error()
 		return facts, []Diff{{What: what, Have: "not readable: " + err.Error(), Want: "readable"}}, nil
 	}
-	lines := logLines(text)
+	lines := lastLife(p.after, logLines(text))
 	if len(lines) > 0 {
 		facts["lines"], facts["first"], facts["last"] = len(lines), lines[0], lines[len(lines)-1]
 	}
@@ -194,6 +202,18 @@ func logLines(text string) []string {
 		return nil
 	}
 	return strings.Split(text, "\n")
+}
+
+// lastLife is the lines from the last one on that matches, or all if none does.
+func lastLife(after []*regexp.Regexp, lines []string) []string {
+	for _, p := range after {
+		for i := len(lines) - 1; i >= 0; i-- {
+			if p.MatchString(lines[i]) {
+				return lines[i:]
+			}
+		}
+	}
+	return lines
 }
 
 func matchingLines(p *regexp.Regexp, lines []string) (n int, last string) {

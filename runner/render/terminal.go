@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"runbook/modules"
@@ -34,7 +35,10 @@ type Terminal struct {
 	held   []runner.TaskDone // of a plan: until the task is over, to be folded
 	faults faults
 	bar    *progress
+	heard  time.Time // when a wait was last spoken of
 }
+
+const heartbeat = 30 * time.Second
 
 // NewTerminal prints to w.
 func NewTerminal(w io.Writer, o Options) *Terminal {
@@ -63,10 +67,7 @@ func (t *Terminal) Event(e runner.Event) {
 	case runner.TaskRetried:
 		t.printf(yellow, "FAILED - RETRYING: [%s]: %s (%d retries left).", e.Host, e.Task, e.Left)
 	case runner.TaskWaiting:
-		t.bar.waiting(e.Host, sentence(e.For))
-		if t.o.Verbosity > 0 || t.o.Progress == nil {
-			t.printf(blue, "waiting: [%s]: %s", e.Host, sentence(e.For))
-		}
+		t.waiting(e)
 	case runner.PlayStopped:
 		t.flush()
 		t.stopped(e)
@@ -76,6 +77,17 @@ func (t *Terminal) Event(e runner.Event) {
 		t.recap(e)
 	}
 	t.bar.draw()
+}
+
+// waiting says what a task waits for: in the overall line of a terminal, or, so
+// that a log shows life without a line for every step of it, twice a minute.
+func (t *Terminal) waiting(e runner.TaskWaiting) {
+	t.bar.waiting(e.Host, sentence(e.For))
+	if t.o.Verbosity == 0 && (t.o.Progress != nil || e.At.Sub(t.heard) < heartbeat) {
+		return
+	}
+	t.heard = e.At
+	t.printf(blue, "waiting: [%s]: %s", e.Host, sentence(e.For))
 }
 
 func (t *Terminal) playStarted(e runner.PlayStarted) {
