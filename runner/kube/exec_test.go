@@ -24,7 +24,6 @@ import (
 
 // The channels of v5.channel.k8s.io.
 const (
-	stdinChannel  = 0
 	stdoutChannel = 1
 	stderrChannel = 2
 	errorChannel  = 3
@@ -96,19 +95,14 @@ func (c *container) serveWebsocket(w http.ResponseWriter, r *http.Request) {
 	// Client-go leaves goroutines behind if it is cancelled before it reads.
 	_ = conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Minute))
 	stdin, feed := io.Pipe()
-	go func() { // reads also answer pings
-		defer feed.Close()
-		for {
-			_, data, err := conn.ReadMessage()
-			if err != nil || len(data) == 2 && data[0] == closeChannel && data[1] == stdinChannel {
-				if err != nil {
-					return
-				}
-				feed.Close()
-				continue
-			}
-			_, _ = feed.Write(data[1:])
+	defer stdin.Close()
+	typed := make(chan []byte, 16) // so that a program which does not read cannot keep the pong away
+	go receive(conn, typed)
+	go func() {
+		for data := range typed {
+			_, _ = feed.Write(data)
 		}
+		feed.Close()
 	}()
 	channel := func(id byte) io.Writer { return channelWriter{conn, id} }
 	<-reading
@@ -116,6 +110,25 @@ func (c *container) serveWebsocket(w http.ResponseWriter, r *http.Request) {
 	said, _ := json.Marshal(status)
 	_, _ = channel(errorChannel).Write(said)
 	_ = conn.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""))
+}
+
+// receive passes on what arrives for stdin until the client closes it, and
+// reads on to the end of the connection, which also answers pings.
+func receive(conn *websocket.Conn, typed chan<- []byte) {
+	typing := true
+	for {
+		_, data, err := conn.ReadMessage()
+		if typing && (err != nil || data[0] == closeChannel) {
+			close(typed)
+			typing = false
+		}
+		if err != nil {
+			return
+		}
+		if typing {
+			typed <- data[1:]
+		}
+	}
 }
 
 type channelWriter struct {
@@ -170,6 +183,8 @@ func TestExec(t *testing.T) {
 				t: t, spdy: way == "spdy", clients: make(chan string, 10), hanging: make(chan struct{}, 10), ended: make(chan struct{}),
 			}
 			defer close(inside.ended)
+			whole, done := context.WithTimeout(t.Context(), time.Minute)
+			defer done()
 			f, c := newFake(t, func(f *fakeAPI) { f.hook = inside.serve })
 			if way == "dialled" {
 				var err error
@@ -190,21 +205,21 @@ func TestExec(t *testing.T) {
 				{[]string{"exit", "3"}, "", modules.Output{Code: 3}},
 				{[]string{"exit", "137"}, "", modules.Output{Code: 137}},
 			} {
-				out, err := c.Query(t.Context(), modules.PodCommand{Pod: "p", Container: "c", Argv: e.argv, Stdin: e.stdin})
+				out, err := c.Query(whole, modules.PodCommand{Pod: "p", Container: "c", Argv: e.argv, Stdin: e.stdin})
 				require.NoError(t, err, "%q", e.argv)
 				assert.Equal(t, e.want, out, "%q", e.argv)
 				assert.Equal(t, map[string]string{"websocket": "websocket", "spdy": "spdy", "dialled": "spdy"}[way], <-inside.clients)
 			}
-			flood, err := c.Query(t.Context(), modules.PodCommand{Pod: "p", Argv: []string{"flood"}})
+			flood, err := c.Query(whole, modules.PodCommand{Pod: "p", Argv: []string{"flood"}})
 			require.NoError(t, err)
 			assert.True(t, flood.Truncated)
 			assert.Len(t, flood.Stdout, maxText)
 
 			hang := modules.PodCommand{Pod: "p", Argv: []string{"hang"}, Stdin: "x", Limit: 500 * time.Millisecond}
-			_, err = c.Query(t.Context(), hang)
+			_, err = c.Query(whole, hang)
 			assert.EqualError(t, err, "exec in pod default/p: the command has not ended after 500ms")
 			<-inside.hanging
-			ctx, stop := context.WithCancel(t.Context())
+			ctx, stop := context.WithCancel(whole)
 			go func() {
 				<-inside.hanging
 				stop()
@@ -213,7 +228,7 @@ func TestExec(t *testing.T) {
 			_, err = c.Query(ctx, hang)
 			assert.ErrorIs(t, err, context.Canceled)
 
-			_, err = c.Query(t.Context(), modules.PodCommand{Pod: "p"})
+			_, err = c.Query(whole, modules.PodCommand{Pod: "p"})
 			assert.ErrorContains(t, err, "no command given")
 		})
 	}
