@@ -184,10 +184,7 @@ func formatted(v Value, spec string) (string, error) {
 }
 
 func parseSpec(spec string, isText bool) (*field, error) {
-	f := &field{precision: -1, fill: ' ', align: '>'}
-	if isText {
-		f.align = '<'
-	}
+	f := &field{precision: -1}
 	rest := spec
 	if c, n := utf8.DecodeRuneInString(rest); len(rest) > n && strings.IndexByte("<>^=", rest[n]) >= 0 {
 		f.fill, f.align, rest = c, rest[n], rest[n+1:]
@@ -202,16 +199,9 @@ func parseSpec(spec string, isText bool) (*field, error) {
 		rest = rest[1:]
 		return c
 	}
-	if f.sign = take("+- "); f.sign == '-' {
-		f.sign = 0
-	}
+	f.sign = take("+- ")
 	f.alternate = take("#") != 0
-	if take("0") != 0 && f.fill == ' ' {
-		f.fill = '0'
-		if !isText {
-			f.align = '='
-		}
-	}
+	zero := take("0") != 0
 	var err error
 	if f.width, _, err = leadingNumber(&rest); err != nil {
 		return nil, err
@@ -228,16 +218,46 @@ func parseSpec(spec string, isText bool) (*field, error) {
 	if rest != "" {
 		return nil, fmt.Errorf("%q is no format of a value", spec)
 	}
-	return f, nil
+	return f, f.complete(spec, isText, zero)
+}
+
+// complete fills in what the specification leaves open, and refuses what does
+// not go together.
+func (f *field) complete(spec string, isText, zero bool) error {
+	switch {
+	case isText && (f.sign != 0 || f.alternate || f.thousands != "" || f.align == '='),
+		f.thousands != "" && strings.IndexByte("sboxXcn", f.verb) >= 0 && f.verb != 0,
+		f.verb == 'c' && (f.sign != 0 || f.precisionN):
+		return fmt.Errorf("%q is no format of such a value", spec)
+	case f.alternate && !isText && (f.precisionN || f.verb == 0 || strings.IndexByte("eEfFgGn%c", f.verb) >= 0),
+		(zero || f.fill == '0') && f.thousands != "":
+		return fmt.Errorf("the format %q is not supported", spec)
+	}
+	if f.sign == '-' {
+		f.sign = 0
+	}
+	if zero && f.fill == 0 {
+		f.fill = '0'
+	}
+	if f.fill == 0 {
+		f.fill = ' '
+	}
+	switch {
+	case f.align != 0:
+	case isText:
+		f.align = '<'
+	case zero:
+		f.align = '='
+	default:
+		f.align = '>'
+	}
+	return nil
 }
 
 // format writes v without padding.
 func (f *field) format(v Value) (string, error) {
 	if s, ok := v.(Str); ok && (f.verb == 0 || f.verb == 's') && f.align != '=' {
 		return f.cut(s.text), nil
-	}
-	if b, ok := v.(Bool); ok && f.verb == 0 {
-		return f.cut(Text(b)), nil
 	}
 	n, isInt := asInt(v)
 	x, isFloat := asFloat(v)
@@ -253,8 +273,8 @@ func (f *field) format(v Value) (string, error) {
 	case isFloat && f.verb == 0 && !f.precisionN:
 		return f.signed(x < 0, group3(strings.TrimPrefix(floatText(x), "-"), f.thousands)), nil
 	case isFloat && f.verb == 0:
-		f.verb = 'g'
-		return f.float(x)
+		return "", errors.New("a precision needs a kind, such as .2f or .3g")
+	case isInt && f.verb == 'n':
 	case isFloat && strings.IndexByte("eEfFgGn", f.verb) >= 0:
 		if f.verb == 'n' {
 			f.verb = 'g'

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -36,11 +37,17 @@ func (a *args) flagNamed(name string) bool {
 	return truth
 }
 
+var errAmbiguous = errors.New("a pattern that can match both nothing and something at the same place is not supported")
+
 // matches is what Python's finditer finds: unlike Go's engine it also finds an
 // empty match right behind another one.
 func (p *pattern) matches(b *budget, text string, most int) ([][]int, error) {
 	if !p.empty || p.anchored {
-		return p.re.FindAllStringSubmatchIndex(text, most), nil
+		found := p.re.FindAllStringSubmatchIndex(text, most)
+		if p.empty && p.boundary && slices.ContainsFunc(found, func(m []int) bool { return m[0] < m[1] }) {
+			return nil, errAmbiguous
+		}
+		return found, nil
 	}
 	var out [][]int
 	for at := 0; at <= len(text) && (most < 0 || len(out) < most); {
@@ -65,7 +72,7 @@ func (p *pattern) matches(b *budget, text string, most int) ([][]int, error) {
 		// Behind an empty match Python looks for one at the same place that is
 		// not empty, which this engine cannot do.
 		if p.longest.FindString(text[at:]) != "" && p.longest.FindStringIndex(text[at:])[0] == 0 {
-			return nil, errors.New("the pattern matches both nothing and something at the same place, which is not supported")
+			return nil, errAmbiguous
 		}
 		_, n := utf8.DecodeRuneInString(text[at:])
 		at += max(n, 1)

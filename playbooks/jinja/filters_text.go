@@ -51,7 +51,7 @@ func escapeHTML(s string) string {
 	return html.EscapeString(s)
 }
 
-var titleWord = regexp.MustCompile(`[^-\s({\[<]+`)
+var titleWord = regexp.MustCompile(`[^({\[<` + spaceClass + `-]+`)
 
 // titleWords begins every word with a capital; a word ends at a blank, a dash or
 // an opening bracket only.

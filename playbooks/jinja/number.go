@@ -100,8 +100,11 @@ func intArith(op string, x, y Int) (Value, error) {
 			return nil, errZeroDivision
 		}
 		q, _ := new(big.Rat).SetFrac(x.wide(), y.wide()).Float64()
-		if math.IsInf(q, 0) {
+		switch {
+		case math.IsInf(q, 0):
 			return nil, errors.New("the quotient is too big for a float")
+		case q == 0 && y.wide().Sign() < 0:
+			q = math.Copysign(0, -1)
 		}
 		return Float(q), nil
 	case "**":
@@ -198,14 +201,33 @@ func floatArith(op string, f, g float64) (Value, error) {
 	if op == "/" {
 		return Float(f / g), nil
 	}
-	m := math.Mod(f, g)
-	if m != 0 && (m < 0) != (g < 0) {
-		m += g
-	}
+	q, m := floorMod(f, g)
 	if op == "%" {
 		return Float(m), nil
 	}
-	return Float(math.Floor((f - m) / g)), nil
+	return Float(q), nil
+}
+
+// floorMod rounds the quotient down. The rest comes first and the quotient from
+// it, as in Python, so that both agree to the last bit.
+func floorMod(f, g float64) (q, m float64) {
+	m = math.Mod(f, g)
+	q = (f - m) / g
+	switch {
+	case m == 0:
+		m = math.Copysign(0, g)
+	case (m < 0) != (g < 0):
+		m += g
+		q--
+	}
+	if q == 0 {
+		return math.Copysign(0, f/g), m
+	}
+	whole := math.Floor(q)
+	if q-whole > 0.5 {
+		whole++
+	}
+	return whole, m
 }
 
 func floatPower(f, g float64) (Value, error) {

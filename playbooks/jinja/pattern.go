@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -116,11 +117,23 @@ func translate(text string, ignoreCase, multiline bool) (*pattern, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the pattern %q: %s", text, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
+	if name := repeated(re.SubexpNames()); name != "" {
+		return nil, fmt.Errorf("the pattern %q: two groups are named %q", text, name)
+	}
 	t.re = re
 	t.longest = regexp.MustCompile(source)
 	t.longest.Longest()
 	t.empty = regexp.MustCompile(`\A(?:` + source + `)\z`).MatchString("")
 	return &t.pattern, nil
+}
+
+func repeated(names []string) string {
+	for i, name := range names {
+		if name != "" && slices.Contains(names[:i], name) {
+			return name
+		}
+	}
+	return ""
 }
 
 func (t *translator) next() error {

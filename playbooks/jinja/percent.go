@@ -239,8 +239,11 @@ func (f *field) percentInt(v Value) (string, error) {
 		return "", fmt.Errorf("%%%c wants a whole number, not a %s", f.verb, v.typeName())
 	}
 	text := f.int(n)
-	if f.precision > maxOutput {
+	switch {
+	case f.precision > maxOutput:
 		return "", errTooLong
+	case f.alternate && f.precisionN:
+		return "", errors.New(`the flag "#" with a precision is not supported`)
 	}
 	sign, digits := splitSign(text)
 	if missing := f.precision - len(digits); missing > 0 {
@@ -309,8 +312,11 @@ func (f *field) float(x float64) (string, error) {
 	if f.precisionN {
 		precision = f.precision
 	}
-	if precision > 1000 {
+	switch {
+	case precision > 1000:
 		return "", errors.New("the precision of a number must be 1000 at most")
+	case f.alternate:
+		return "", errors.New(`the flag "#" is not supported for numbers with a fraction`)
 	}
 	verb := f.verb | 0x20
 	var text string
@@ -320,7 +326,7 @@ func (f *field) float(x float64) (string, error) {
 	case math.IsNaN(x):
 		text = "nan"
 	case verb == 'g':
-		text = general(math.Abs(x), max(precision, 1), f.alternate)
+		text = general(math.Abs(x), max(precision, 1))
 	default:
 		text = strconv.FormatFloat(math.Abs(x), verb, precision, 64)
 	}
@@ -332,7 +338,7 @@ func (f *field) float(x float64) (string, error) {
 
 // general is the form %g: so many digits, without the zeros at the end, and an
 // exponent only for very big and very small numbers.
-func general(x float64, digits int, keepZeros bool) string {
+func general(x float64, digits int) string {
 	text := strconv.FormatFloat(x, 'e', digits-1, 64)
 	at := strings.IndexByte(text, 'e')
 	exp, _ := strconv.Atoi(text[at+1:])
@@ -341,7 +347,7 @@ func general(x float64, digits int, keepZeros bool) string {
 	if exp >= -4 && exp < digits {
 		text, tail = strconv.FormatFloat(x, 'f', digits-1-exp, 64), ""
 	}
-	if !keepZeros && strings.Contains(text, ".") {
+	if strings.Contains(text, ".") {
 		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
 	}
 	return text + tail

@@ -33,7 +33,7 @@ func toYAML(v Value, style yamlStyle) (string, error) {
 	}
 	w.b.WriteByte('\n')
 	text := w.b.String()
-	if s, isText := v.(Str); isCollection(v) || isText && yamlScalarStyle(s.text, false, false) != plainScalar {
+	if s, isText := v.(Str); isCollection(v) || isText && yamlScalarStyle(s.text, false) != plainScalar {
 		return text, nil
 	}
 	// A plain scalar alone could go on: it needs an end.
@@ -153,8 +153,9 @@ func (w *yamlWriter) blockDict(d *Dict, under int) error {
 const maxKey = 128
 
 func (w *yamlWriter) key(k Value, indent int) error {
-	if isCollection(k) || utf8.RuneCountInString(Text(k)) >= maxKey {
-		return fmt.Errorf("a key in YAML must be a text of less than %d characters", maxKey)
+	text := Text(k)
+	if isCollection(k) || text == "" || strings.ContainsAny(text, yamlBreaks) || utf8.RuneCountInString(text) >= maxKey {
+		return fmt.Errorf("a key in YAML must be one line of 1 to %d characters", maxKey-1)
 	}
 	if err := w.scalar(k, indent, true); err != nil {
 		return err
@@ -228,7 +229,7 @@ func (w *yamlWriter) scalar(v Value, indent int, isKey bool) error {
 		return nil
 	}
 	w.separate(isKey)
-	switch yamlScalarStyle(text, w.flows > 0, isKey) {
+	switch yamlScalarStyle(text, w.flows > 0) {
 	case plainScalar:
 		w.plain(text, indent, isKey)
 	case singleScalar:

@@ -29,13 +29,13 @@ func meansText(text string) bool {
 }
 
 // yamlScalarStyle chooses the simplest style that keeps the text.
-func yamlScalarStyle(text string, inFlow, isKey bool) scalarStyle {
+func yamlScalarStyle(text string, inFlow bool) scalarStyle {
 	s := scan(text)
 	plain := !s.edges && !s.breaks && !s.special && !s.blockMarks && (!inFlow || !s.flowMarks && text != "")
 	switch {
-	case plain && meansText(text) && !(isKey && text == ""):
+	case plain && meansText(text):
 		return plainScalar
-	case !s.special && !s.blankAfterBreak && !(isKey && s.breaks):
+	case !s.special && !s.blankAfterBreak:
 		return singleScalar
 	}
 	return doubleScalar
@@ -210,8 +210,11 @@ func (w *yamlWriter) double(text string, indent int, isKey bool) {
 			w.write(escaped)
 		}
 		width := w.column + utf8.RuneCountInString(pending)
+		if !plain {
+			width-- // the library counts from behind the escaped character
+		}
 		last := i+utf8.RuneLen(c) >= len(text)
-		if i > 0 && !last && (c == ' ' || pending == "" && !plain) && width > w.width && !isKey {
+		if i > 0 && !last && (c == ' ' || pending == "") && width > w.width && !isKey {
 			flush()
 			w.write(`\`)
 			w.line(indent)
