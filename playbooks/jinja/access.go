@@ -41,7 +41,7 @@ func (r *renderer) attribute(x expr, of Value, name string) (Value, error) {
 			return r.placed(x, found), nil
 		}
 	}
-	return r.undefined(x, fmt.Sprintf("a %s has no %q", of.typeName(), name), ""), nil
+	return r.undefined(x, fmt.Sprintf("%s has no %q", kindOf(of), name), ""), nil
 }
 
 // missing is what a builtin returns where there is nothing; the caller gives it
@@ -122,14 +122,14 @@ func (r *renderer) index(x expr, of, key Value) (Value, error) {
 	if isText {
 		return r.attribute(x, of, name.text)
 	}
-	return r.undefined(x, fmt.Sprintf("a %s has no item for a %s", of.typeName(), key.typeName()), ""), nil
+	return r.undefined(x, fmt.Sprintf("%s has no item for %s", kindOf(of), kindOf(key)), ""), nil
 }
 
 // item is the item of a sequence at n, counted from the end where negative.
 func (r *renderer) item(x expr, of Value, n Int) (Value, error) {
 	size, ok := lengthOf(of)
 	if _, isDict := of.(*Dict); !ok || isDict {
-		return r.undefined(x, fmt.Sprintf("a %s has no items", of.typeName()), ""), nil
+		return r.undefined(x, fmt.Sprintf("%s has no items", kindOf(of)), ""), nil
 	}
 	i := n.small
 	if i < 0 {
@@ -209,7 +209,7 @@ func bound(v Value) (*int64, error) {
 	}
 	n, ok := asInt(v)
 	if !ok || n.big != nil {
-		return nil, fmt.Errorf("a part of a slice must be a small int, not a %s", v.typeName())
+		return nil, fmt.Errorf("a part of a slice must be a small int, not %s", kindOf(v))
 	}
 	return &n.small, nil
 }
@@ -218,7 +218,7 @@ func bound(v Value) (*int64, error) {
 func slice(of Value, bounds [3]*int64) (Value, error) {
 	size, ok := lengthOf(of)
 	if _, isDict := of.(*Dict); !ok || isDict {
-		return nil, fmt.Errorf("a %s cannot be sliced", of.typeName())
+		return nil, fmt.Errorf("%s cannot be sliced", kindOf(of))
 	}
 	if bounds[2] != nil && *bounds[2] == 0 {
 		return nil, errors.New("the step of a slice cannot be 0")

@@ -281,5 +281,5 @@ func (f *field) format(v Value) (string, error) {
 		}
 		return f.float(x)
 	}
-	return "", fmt.Errorf("a %s cannot be written in this format", v.typeName())
+	return "", fmt.Errorf("%s cannot be written in this format", kindOf(v))
 }

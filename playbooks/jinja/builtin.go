@@ -226,7 +226,7 @@ func (a *args) int(name string, otherwise int) int {
 	}
 	n, ok := asInt(a.get(name))
 	if !ok || n.big != nil || n.small != int64(int(n.small)) {
-		a.note(fmt.Errorf("the argument %q must be a small int, not a %s", name, a.get(name).typeName()))
+		a.note(fmt.Errorf("the argument %q must be a small int, not %s", name, kindOf(a.get(name))))
 		return otherwise
 	}
 	return int(n.small)
@@ -270,7 +270,7 @@ func (a *args) list(name string) []Value {
 func (a *args) dict() *Dict {
 	d, ok := a.in.(*Dict)
 	if !ok {
-		a.note(fmt.Errorf("wants a dict, not a %s", a.in.typeName()))
+		a.note(fmt.Errorf("wants a dict, not %s", kindOf(a.in)))
 		return &Dict{}
 	}
 	return d

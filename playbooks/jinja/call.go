@@ -60,12 +60,12 @@ func (r *renderer) spread(a *actuals, x expr) error {
 	}
 	d, ok := v.(*Dict)
 	if !ok {
-		return r.wrong(x, fmt.Errorf("only a dict can be spread with **, not a %s", v.typeName()))
+		return r.wrong(x, fmt.Errorf("only a dict can be spread with **, not %s", kindOf(v)))
 	}
 	for i, k := range d.keys {
 		name, ok := k.(Str)
 		if !ok {
-			return r.wrong(x, fmt.Errorf("the name of an argument must be a str, not a %s", k.typeName()))
+			return r.wrong(x, fmt.Errorf("the name of an argument must be a str, not %s", kindOf(k)))
 		}
 		if slices.Contains(a.names, name.text) {
 			return r.wrong(x, fmt.Errorf("the argument %q is given twice", name.text))
@@ -99,7 +99,7 @@ func (r *renderer) callWith(x *callExpr, caller Value) (Value, error) {
 	}
 	f, ok := fn.(callable)
 	if !ok {
-		return nil, r.wrong(x, fmt.Errorf("%s is a %s, which cannot be called", written(x.fn), fn.typeName()))
+		return nil, r.wrong(x, fmt.Errorf("%s is %s, which cannot be called", written(x.fn), kindOf(fn)))
 	}
 	v, err := f.call(r, a)
 	return r.placed(x, v), r.wrong(x, err)
@@ -128,7 +128,7 @@ func (*method) typeName() string { return "method" }
 
 func (m *method) call(r *renderer, a *actuals) (Value, error) {
 	if !r.changes && slices.Contains(changingMethods, m.name) {
-		return nil, fmt.Errorf("%s changes a %s, and can only be called by its name: x.%s()", m.name, m.of.typeName(), m.name)
+		return nil, fmt.Errorf("%s changes %s, and can only be called by its name: x.%s()", m.name, kindOf(m.of), m.name)
 	}
 	return m.fn.apply(r, m.name, m.of, a)
 }

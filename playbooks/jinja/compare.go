@@ -113,7 +113,7 @@ func contains(box, item Value) (bool, error) {
 	case Str:
 		part, ok := item.(Str)
 		if !ok {
-			return false, fmt.Errorf("only a str can be in a str, not a %s", item.typeName())
+			return false, fmt.Errorf("only a str can be in a str, not %s", kindOf(item))
 		}
 		return strings.Contains(box.text, part.text), nil
 	case *List:
@@ -128,7 +128,7 @@ func contains(box, item Value) (bool, error) {
 		_, ok := box.index[h]
 		return ok, nil
 	}
-	return false, fmt.Errorf("nothing can be in a %s", box.typeName())
+	return false, fmt.Errorf("nothing can be in %s", kindOf(box))
 }
 
 func anyEqual(items []Value, v Value) bool {

@@ -157,7 +157,7 @@ func hash(v Value) (hashKey, error) {
 	case *Tuple:
 		return hashTuple(v)
 	}
-	return hashKey{}, fmt.Errorf("a %s %w", v.typeName(), errUnhashable)
+	return hashKey{}, fmt.Errorf("%s %w", kindOf(v), errUnhashable)
 }
 
 func hashTuple(t *Tuple) (hashKey, error) {

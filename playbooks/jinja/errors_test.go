@@ -64,7 +64,7 @@ func TestErrorsSayWhereAndWhat(t *testing.T) {
 		{"{{ absent | mandatory }}", `site.yml:1:4: filter mandatory: "absent" is mandatory and not defined`},
 		{"{{ node | from_json }}", `site.yml:1:4: filter from_json: the text is no JSON: a mistake at byte 1`},
 		{"a {{ omit }}", `site.yml:1:6: omit can only be a whole value, not a part of a text`},
-		{"{% for i in 5 %}{% endfor %}", `site.yml:1:13: a int is not a list`},
+		{"{% for i in 5 %}{% endfor %}", `site.yml:1:13: an int is not a list`},
 		{"{% macro m(a) %}{{ a }}{% endmacro %}{{ m() }}", `site.yml:1:1: "a" is undefined: the macro "m" was called without it`},
 	} {
 		t.Run(c.text, func(t *testing.T) {
@@ -152,10 +152,10 @@ func TestErrorsDoNotShowValues(t *testing.T) {
 		"{{ password.x }}", "{{ conf.x }}", "{{ conf + 1 }}", "{{ password | center(password) }}", "{{ password() | upper }}",
 		"{{ password < 1 }}", "{{ conf | dict2items | sort }}", "{{ '%d' % password }}", "{{ password | human_to_bytes }}",
 		"{{ [password] | sum }}", "{{ conf.n | items2dict }}", "{{ ('http://[' ~ password) | urlsplit }}", "{% for i in conf.n %}{{ i.x }}{% endfor %}",
-		"{{ (password ~ ' x') is version('1', '>') }}", "{{ conf.n | map(attribute='x') | list }}", "{{ conf[password ~ 'x'] }}",
+		"{{ password | regex_replace('[0-9]', '') | human_to_bytes }}", "{{ (password ~ ' x') is version('1', '>') }}", "{{ conf.n | map(attribute='x') | list }}", "{{ conf[password ~ 'x'] }}",
 	} {
 		_, err := renderText(text, scope)
 		require.Error(t, err, text)
-		assert.NotContains(t, err.Error(), secret, text)
+		assert.NotContains(t, err.Error(), secret[:6], text)
 	}
 }

@@ -115,7 +115,7 @@ func (x *signExpr) eval(r *renderer) (Value, error) {
 	}
 	n, ok := asInt(v)
 	if !ok {
-		return nil, r.wrong(x, fmt.Errorf("a %s has no sign", v.typeName()))
+		return nil, r.wrong(x, fmt.Errorf("%s has no sign", kindOf(v)))
 	}
 	if x.minus {
 		return bigArith("-", Int{}.wide(), n.wide())

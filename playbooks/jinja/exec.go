@@ -1,9 +1,6 @@
 package jinja
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 func (r *renderer) execAll(body []stmt) error {
 	for _, s := range body {
@@ -100,7 +97,7 @@ func (r *renderer) assign(to target, v Value) error {
 		}
 		ns, ok := space.(*namespace)
 		if !ok {
-			return r.wrong(at, fmt.Errorf("only an attribute of a namespace can be set, and %q is a %s", to.name, space.typeName()))
+			return r.wrong(at, fmt.Errorf("only an attribute of a namespace can be set, and %q is %s", to.name, kindOf(space)))
 		}
 		ns.set(to.attr, v)
 		return nil
@@ -208,8 +205,6 @@ func iterate(v Value) ([]Value, error) {
 		return items, nil
 	case Undefined:
 		return nil, &undefinedError{v}
-	case None:
-		return nil, errors.New("None is not a list")
 	}
-	return nil, fmt.Errorf("a %s is not a list", v.typeName())
+	return nil, fmt.Errorf("%s is not a list", kindOf(v))
 }

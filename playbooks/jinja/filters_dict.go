@@ -43,7 +43,7 @@ func itemsToDict(a *args) (Value, error) {
 	for _, item := range a.items() {
 		d, ok := item.(*Dict)
 		if !ok {
-			return nil, fmt.Errorf("wants a list of dicts, not of a %s", item.typeName())
+			return nil, fmt.Errorf("wants a list of dicts, not of %s", kindOf(item))
 		}
 		k, hasKey := d.Get(key)
 		v, hasValue := d.Get(value)
@@ -124,7 +124,7 @@ func combine(a *args) (Value, error) {
 			case Unknown:
 				return d, nil
 			default:
-				return nil, fmt.Errorf("wants dicts, not a %s", v.typeName())
+				return nil, fmt.Errorf("wants dicts, not %s", kindOf(v))
 			}
 		}
 	}

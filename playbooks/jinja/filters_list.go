@@ -40,7 +40,7 @@ func listFilters() builtins {
 func length(a *args) (Value, error) {
 	n, ok := lengthOf(a.in)
 	if !ok {
-		return nil, fmt.Errorf("a %s has no length", a.in.typeName())
+		return nil, fmt.Errorf("%s has no length", kindOf(a.in))
 	}
 	return integer(n), nil
 }

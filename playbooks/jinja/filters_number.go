@@ -190,7 +190,7 @@ func (a *args) float(name string, otherwise float64) float64 {
 	}
 	f, ok := asFloat(a.get(name))
 	if !ok {
-		a.note(fmt.Errorf("the argument %q must be a number, not a %s", name, a.get(name).typeName()))
+		a.note(fmt.Errorf("the argument %q must be a number, not %s", name, kindOf(a.get(name))))
 	}
 	return f
 }
@@ -303,7 +303,7 @@ func humanToBytes(a *args) (Value, error) {
 	power := strings.IndexByte(sizeLetters, strings.ToUpper(unit + " ")[0]) + 1
 	rest := unit[min(1, len(unit)):]
 	if power == 0 && unit != small || power > 0 && rest != "" && rest != small {
-		return nil, fmt.Errorf("%q is no unit; want %s, or a letter of %s with or without it", unit, small, sizeLetters)
+		return nil, fmt.Errorf("the unit is unknown; want %s, or a letter of %s with or without it", small, sizeLetters)
 	}
 	n, ok := intOf(Float(roundHalfEven(f*math.Pow(1024, float64(power)), 0)))
 	if !ok {

@@ -1,9 +1,6 @@
 package jinja
 
-import (
-	"errors"
-	"fmt"
-)
+import "errors"
 
 // pickFilters choose items by a test.
 func pickFilters() builtins {
@@ -142,9 +139,6 @@ func (a *args) mapping() (func(Value) (Value, error), error) {
 	b, err := findBuiltin("filter", name)
 	if err != nil {
 		return nil, err
-	}
-	if b.looks == careful && b.run == nil {
-		return nil, fmt.Errorf("the filter %q cannot be used in map", name)
 	}
 	return a.applied("filter "+name, b, a.rest[1:]), nil
 }

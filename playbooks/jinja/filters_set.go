@@ -89,7 +89,7 @@ func (a *args) inside(item Value, path []Value) ([]Value, error) {
 	for _, key := range path {
 		d, ok := v.(*Dict)
 		if !ok {
-			return nil, fmt.Errorf("%q should be a key of a dict, not of a %s", Text(key), v.typeName())
+			return nil, fmt.Errorf("%q should be a key of a dict, not of %s", Text(key), kindOf(v))
 		}
 		found, ok, err := d.lookup(key)
 		if err != nil {
@@ -105,7 +105,7 @@ func (a *args) inside(item Value, path []Value) ([]Value, error) {
 	}
 	l, ok := v.(*List)
 	if !ok {
-		return nil, fmt.Errorf("the keys should lead to a list, not to a %s", v.typeName())
+		return nil, fmt.Errorf("the keys should lead to a list, not to %s", kindOf(v))
 	}
 	return l.Items, nil
 }

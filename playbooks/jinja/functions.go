@@ -48,7 +48,7 @@ func rangeFunction(a *args) (Value, error) {
 	for i, v := range a.rest {
 		n, ok := asInt(v)
 		if !ok || n.big != nil {
-			return nil, fmt.Errorf("wants small ints, not a %s", v.typeName())
+			return nil, fmt.Errorf("wants small ints, not %s", kindOf(v))
 		}
 		if len(a.rest) == 1 {
 			i = 1

@@ -54,7 +54,7 @@ func (w *jsonWriter) value(v Value, level int) error {
 	case *Dict:
 		return w.dict(v, level)
 	default:
-		return fmt.Errorf("a %s has no form in JSON", v.typeName())
+		return fmt.Errorf("%s has no form in JSON", kindOf(v))
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ func (w *jsonWriter) text(s string) {
 	w.b.WriteByte('"')
 }
 
-// next begins an entry or, where it is the end, the closing line.
+// next begins the entry i.
 func (w *jsonWriter) next(i, level int) {
 	if i > 0 {
 		w.b.WriteString(w.item)

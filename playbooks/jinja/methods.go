@@ -70,8 +70,8 @@ func textMethods() builtins {
 		"splitlines": define("keepends", func(a *args) (Value, error) {
 			return texts(splitLines(a.input(), a.flag("keepends", false))), nil
 		}),
-		"partition":    define("sep!", func(a *args) (Value, error) { return partition(a, strings.Index) }),
-		"rpartition":   define("sep!", func(a *args) (Value, error) { return partition(a, strings.LastIndex) }),
+		"partition":    define("sep!", func(a *args) (Value, error) { return partition(a, false) }),
+		"rpartition":   define("sep!", func(a *args) (Value, error) { return partition(a, true) }),
 		"join":         define("items!", joinMethod),
 		"startswith":   define("prefix! start end", func(a *args) (Value, error) { return affix(a, "prefix", strings.HasPrefix) }),
 		"endswith":     define("suffix! start end", func(a *args) (Value, error) { return affix(a, "suffix", strings.HasSuffix) }),
@@ -189,19 +189,23 @@ func splitLines(s string, keepEnds bool) []string {
 	return out
 }
 
-func partition(a *args, find func(s, sep string) int) (Value, error) {
+// partition cuts at the first separator or at the last one.
+func partition(a *args, atLast bool) (Value, error) {
 	s, sep := a.input(), a.text("sep", "")
 	if sep == "" {
 		return nil, errors.New("the separator is empty")
 	}
-	i := find(s, sep)
+	i := strings.Index(s, sep)
+	if atLast {
+		i = strings.LastIndex(s, sep)
+	}
 	switch {
 	case i >= 0:
 		return newTuple(str(s[:i]), str(sep), str(s[i+len(sep):])), nil
-	case find("ab", "") == 0:
-		return newTuple(str(s), str(""), str("")), nil
+	case atLast:
+		return newTuple(str(""), str(""), str(s)), nil
 	}
-	return newTuple(str(""), str(""), str(s)), nil
+	return newTuple(str(s), str(""), str("")), nil
 }
 
 func joinMethod(a *args) (Value, error) {
@@ -210,7 +214,7 @@ func joinMethod(a *args) (Value, error) {
 	for _, item := range a.list("items") {
 		s, ok := item.(Str)
 		if !ok {
-			return nil, fmt.Errorf("wants texts, not a %s; the filter join takes any", item.typeName())
+			return nil, fmt.Errorf("wants texts, not %s; the filter join takes any", kindOf(item))
 		}
 		parts = append(parts, s.text)
 		size += len(s.text) + len(a.input())
@@ -233,7 +237,7 @@ func affix(a *args, name string, has func(s, part string) bool) (Value, error) {
 	for _, p := range parts {
 		s, ok := p.(Str)
 		if !ok {
-			return nil, fmt.Errorf("wants a str or a tuple of them, not a %s", p.typeName())
+			return nil, fmt.Errorf("wants a str or a tuple of them, not %s", kindOf(p))
 		}
 		if has(a.input(), s.text) {
 			return Bool(true), nil

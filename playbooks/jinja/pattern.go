@@ -127,6 +127,7 @@ func translate(text string, ignoreCase, multiline bool) (*pattern, error) {
 	return &t.pattern, nil
 }
 
+// repeated is the first name that stands twice, or "".
 func repeated(names []string) string {
 	for i, name := range names {
 		if name != "" && slices.Contains(names[:i], name) {

@@ -177,7 +177,7 @@ func (p *percent) size() (n int, given bool, err error) {
 		}
 		i, ok := asInt(v)
 		if !ok || i.big != nil || i.small > maxOutput || i.small < -maxOutput {
-			return 0, false, fmt.Errorf("* wants a small int, not a %s", v.typeName())
+			return 0, false, fmt.Errorf("* wants a small int, not %s", kindOf(v))
 		}
 		return int(i.small), true, nil
 	}
@@ -223,7 +223,7 @@ func (f *field) percent(v Value) (string, error) {
 	case 'f', 'F', 'e', 'E', 'g', 'G':
 		x, ok := asFloat(v)
 		if !ok {
-			return "", fmt.Errorf("%%%c wants a number, not a %s", f.verb, v.typeName())
+			return "", fmt.Errorf("%%%c wants a number, not %s", f.verb, kindOf(v))
 		}
 		return f.float(x)
 	}
@@ -236,7 +236,7 @@ func (f *field) percentInt(v Value) (string, error) {
 		n, ok = intOf(Float(math.Trunc(float64(x))))
 	}
 	if !ok {
-		return "", fmt.Errorf("%%%c wants a whole number, not a %s", f.verb, v.typeName())
+		return "", fmt.Errorf("%%%c wants a whole number, not %s", f.verb, kindOf(v))
 	}
 	text := f.int(n)
 	switch {

@@ -351,7 +351,7 @@ func (r *renderer) finish(v Value, x expr) (Value, error) {
 	}
 	switch v.(type) {
 	case callable, object:
-		return nil, r.wrong(x, fmt.Errorf("%s is a %s, which is no data; is a call or an attribute missing?", written(x), v.typeName()))
+		return nil, r.wrong(x, fmt.Errorf("%s is %s, which is no data; is a call or an attribute missing?", written(x), kindOf(v)))
 	}
 	return v, nil
 }

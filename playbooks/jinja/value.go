@@ -102,6 +102,17 @@ func newList(items []Value) *List { return &List{Items: items} }
 
 func newTuple(items ...Value) *Tuple { return &Tuple{Items: items} }
 
+// kindOf names the kind of a value in an error.
+func kindOf(v Value) string {
+	switch v.(type) {
+	case None:
+		return "None"
+	case Int, Undefined, Unknown, Omitted:
+		return "an " + v.typeName()
+	}
+	return "a " + v.typeName()
+}
+
 // isCollection says whether v holds other values.
 func isCollection(v Value) bool {
 	switch v.(type) {

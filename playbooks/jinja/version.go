@@ -75,7 +75,7 @@ func looseOrder(a, b string) (int, error) {
 				return c, nil
 			}
 		case xNumber != yNumber:
-			return 0, fmt.Errorf("the versions cannot be compared: %q is a number and %q is not, or the other way round", x[i], y[i])
+			return 0, fmt.Errorf("the versions cannot be compared: part %d of one is a number and of the other it is not", i+1)
 		default:
 			return cmp.Compare(x[i], y[i]), nil
 		}

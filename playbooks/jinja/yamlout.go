@@ -222,7 +222,7 @@ func (w *yamlWriter) scalar(v Value, indent int, isKey bool) error {
 	text, isText := yamlText(v)
 	if !isText {
 		if text == "" {
-			return fmt.Errorf("a %s has no form in YAML", v.typeName())
+			return fmt.Errorf("%s has no form in YAML", kindOf(v))
 		}
 		w.separate(isKey)
 		w.write(text)
