@@ -35,10 +35,9 @@ type Outcome struct {
 	Code           int
 }
 
-// Vars are the lab's sites, and a shorter soak: its agent looks at its sets
-// every five seconds, not every ninety.
+// Vars are the lab's sites, and shorter pauses between two requests to them.
 func Vars(l *lab.Lab) (string, error) {
-	text, err := json.Marshal(map[string]any{"urls": l.URLs(), "felix_refresh": 5})
+	text, err := json.Marshal(map[string]any{"urls": l.URLs(), "check_interval": 0.2})
 	return string(text), err
 }
 

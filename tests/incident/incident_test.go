@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"runbook/tests/lab"
-	"runbook/tests/lab/snapshot"
 )
 
 const root = "../.."
@@ -129,7 +128,7 @@ func TestClassC(t *testing.T) {
 	require.Contains(t, plan.Stdout, "kubectl -n kube-system rollout restart daemonset/calico-node")
 	is, err := o.Lab.Snapshot(t.Context())
 	require.NoError(t, err)
-	require.Empty(t, snapshot.Diff(was, is), "a plan changes nothing")
+	require.Empty(t, lab.Diff(was, is), "a plan changes nothing")
 
 	apply := o.call(t, "apply", "--yes", Playbook)
 	require.Equal(t, 0, apply.Code)
@@ -159,10 +158,9 @@ func TestClassA(t *testing.T) {
 
 func TestOneHostOffTheNetwork(t *testing.T) {
 	o := faulty(t, lab.ClassC)
-	away := o.host(t, "node008")
-	require.NoError(t, o.Lab.Unplug(t.Context(), away))
-	t.Cleanup(func() { require.NoError(t, o.Lab.Plug(context.WithoutCancel(t.Context()), away)) })
-	apply := o.call(t, "apply", "--yes", Playbook, "-e", "rollout_timeout=30", "-e", "ready_timeout=10")
+	require.NoError(t, o.Lab.Unplug(t.Context(), "node008"))
+	t.Cleanup(func() { require.NoError(t, o.Lab.Plug(context.WithoutCancel(t.Context()), "node008")) })
+	apply := o.call(t, "apply", "--yes", Playbook, "-e", "recovery_timeout=5", "-e", "rollout_timeout=30", "-e", "ready_timeout=10")
 	require.Equal(t, 4, apply.Code)
 	require.Regexp(t, `fatal: \[node008\]: UNREACHABLE! => .*10\.0\.0\.114`, apply.Stdout)
 	counts := recap(t, apply.Stdout)
@@ -179,7 +177,7 @@ func TestOneHostOffTheNetwork(t *testing.T) {
 
 func TestAHeldLockIsWaitedForAndNamed(t *testing.T) {
 	o := faulty(t, lab.ClassC)
-	release, err := o.Lab.HoldDpkgLock(t.Context(), o.host(t, "node005"))
+	release, err := o.Lab.HoldDpkgLock(t.Context(), "node005")
 	require.NoError(t, err)
 	held := o.call(t, "apply", "--yes", Playbook, "-l", "node005", "-e", "apt_lock_timeout=3")
 	require.Equal(t, 2, held.Code)
@@ -193,20 +191,13 @@ func TestAHeldLockIsWaitedForAndNamed(t *testing.T) {
 
 func TestAWrongHostKeyStopsThatHostAlone(t *testing.T) {
 	o := faulty(t, lab.ClassC)
-	restore, err := o.Lab.ChangeHostKey(t.Context(), o.host(t, "node003"))
+	restore, err := o.Lab.ChangeHostKey(t.Context(), "node003")
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, restore(context.WithoutCancel(t.Context()))) })
+	t.Cleanup(func() { require.NoError(t, restore()) })
 	plan := o.call(t, "plan", Playbook)
 	require.Equal(t, 4, plan.Code)
 	require.Regexp(t, `fatal: \[node003\]: UNREACHABLE! => .*host key`, plan.Stdout)
 	require.Contains(t, plan.Stdout, "change: [node001, node002, node004..node008]\n")
-}
-
-func (o Operator) host(t *testing.T, name string) lab.Host {
-	t.Helper()
-	h, err := o.Lab.Host(name)
-	require.NoError(t, err)
-	return h
 }
 
 // pods are the names and UIDs of all calico-node pods.
