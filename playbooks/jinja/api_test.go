@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/big"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -125,6 +126,21 @@ func TestFirstLineCanSetHowBlocksAreTrimmed(t *testing.T) {
 	require.ErrorContains(t, err, "is no setting")
 	_, err = Parse("#jinja2: newline_sequence: True\n", at(1, 1))
 	require.ErrorContains(t, err, `"newline_sequence" is not supported`)
+}
+
+func TestManyRenderAtOnce(t *testing.T) {
+	scope := vars{"l": newList([]Value{Trusted("{{ n }}", at(1, 1)), integer(2)}), "n": integer(1)}
+	template, err := Parse("{% set _ = l.append(3) %}{{ l | map('string') | join(',') }}{{ 'x1' is match('x[0-9]') }}", at(1, 1))
+	require.NoError(t, err)
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			v, err := template.Render(scope)
+			assert.NoError(t, err)
+			assert.Equal(t, str("1,2,3True"), v)
+		})
+	}
+	group.Wait()
 }
 
 func BenchmarkEval(b *testing.B) {
