@@ -185,7 +185,8 @@ func TestAHeldLockIsWaitedForAndNamed(t *testing.T) {
 	require.Contains(t, held.Stdout, "dpkglock", "the holder is named")
 
 	time.AfterFunc(5*time.Second, func() { _ = release() })
-	waited := o.call(t, "apply", "--yes", Playbook, "-l", "node005", "-e", "apt_lock_timeout=120")
+	waited := o.call(t, "apply", "--yes", Playbook, "-l", "node005", "-e", "apt_lock_timeout=120",
+		"-e", "recovery_timeout=2", "-e", "rollout_timeout=3", "-e", "ready_timeout=3")
 	require.Equal(t, "1", recap(t, waited.Stdout)["node005"]["changed"])
 }
 
