@@ -111,6 +111,16 @@ func (r ran) lines() []string {
 	return out
 }
 
+// result is that of one task on one host.
+func (r ran) result(task, host string) Result {
+	for _, e := range r.events {
+		if d, ok := e.(TaskDone); ok && d.Task == task && d.Host == host {
+			return d.Result
+		}
+	}
+	return Result{}
+}
+
 func (r ran) recap(t *testing.T, host string) Recap {
 	t.Helper()
 	for _, e := range r.events {
@@ -324,6 +334,7 @@ func TestPlanTakesNoStepAndGuessesNothing(t *testing.T) {
 		"f h1 known after apply", "g h1 known after apply", "h h1 known after apply",
 	}, got.lines())
 	require.Empty(t, got.fleet.did)
+	require.Equal(t, "true", got.result("b", "h1").Change.Steps[0].String(), "what it would do if it ran")
 	require.True(t, got.summary.Changes)
 	require.False(t, got.summary.Failed)
 }

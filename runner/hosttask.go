@@ -133,13 +133,23 @@ func (x *hostTask) once(ctx context.Context, s *scope) done {
 	case err != nil:
 		return x.ignorable(s, x.failed(fmt.Errorf("when: %w", err)))
 	case !v.Known:
-		return x.unknown(v.Reason)
+		return x.maybe(ctx, s, v.Reason)
 	case !v.Holds:
 		return x.skipped("conditional result was False: " + v.Reason)
 	case x.unsure:
-		return x.unknown("whether the handler is notified")
+		return x.maybe(ctx, s, "whether the handler is notified")
 	}
 	return x.ignorable(s, x.attempts(ctx, s))
+}
+
+// maybe is the verdict on a task of which a plan cannot know whether it runs,
+// with what it would do now if it did.
+func (x *hostTask) maybe(ctx context.Context, s *scope, reason string) done {
+	d := x.unknown(reason)
+	if now := x.attempt(ctx, s).result; now.Err == nil {
+		d.result.Change = now.Change
+	}
+	return d
 }
 
 // attempts runs the task until its `until` holds, or retries are over.
