@@ -27,7 +27,12 @@ const restartAfter = time.Second
 
 func main() {
 	felix := flag.Bool("felix", false, "run the agent itself")
+	version := flag.Bool("v", false, "print the version")
 	flag.Parse()
+	if *version {
+		fmt.Println(os.Getenv("CALICO_VERSION"))
+		return
+	}
 	if *felix {
 		os.Exit(runFelix())
 	}
