@@ -205,16 +205,6 @@ func (inv *Inventory) Groups() map[string][]string {
 	return groups
 }
 
-// Hosts are all hosts in the order of the inventory.
-func (inv *Inventory) Hosts() []*Host {
-	names := inv.members(all)
-	hosts := make([]*Host, len(names))
-	for i, name := range names {
-		hosts[i] = inv.hosts[name]
-	}
-	return hosts
-}
-
 // GroupNames lists the groups that a host is in, sorted, without all.
 func (inv *Inventory) GroupNames(host string) []string {
 	names := []string{}

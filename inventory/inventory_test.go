@@ -61,7 +61,10 @@ func TestTheNodesOfTheCluster(t *testing.T) {
 	inv := load(t, "nodes.yaml")
 	assert.Len(t, hosts(t, inv, "all"), 8)
 	assert.Equal(t, []string{"node001", "node002", "node003"}, hosts(t, inv, "control_plane"))
-	assert.Equal(t, map[string]any{"ansible_host": "10.0.0.114", "ansible_user": "root"}, vars(inv, "node008"))
+	last := vars(inv, "node008")
+	assert.Equal(t, "10.0.0.114", last["ansible_host"])
+	assert.Equal(t, "root", last["ansible_user"])
+	assert.Equal(t, []any{"https://10.0.0.110/", "https://10.0.0.111/health"}, last["urls"])
 	assert.Equal(t, []string{"workers"}, inv.GroupNames("node008"))
 }
 

@@ -111,13 +111,13 @@ func (r *reader) flag(keyword string, n *yaml.Node) *Flag {
 	if n.Kind == yaml.ScalarNode && !isNull(n) {
 		if t, err := NewText(n.Value, r.file.Text(n)); err != nil || t.template != nil {
 			r.errs.Add(r.file.Text(n), r.file.Relocate(n, err))
-			return NewFlagText(t)
+			return &Flag{text: t}
 		}
 	}
 	if isNull(n) || len(r.file.Decode(n, &on)) > 0 {
 		r.fail(n, "%q wants yes or no, found %s", keyword, shown(n))
 	}
-	return NewFlag(on)
+	return &Flag{on: on}
 }
 
 // shown is a node for a message: its text, or what it is.
@@ -184,7 +184,7 @@ func (r *reader) words(keyword string, n *yaml.Node, commas bool) []string {
 func (r *reader) value(n *yaml.Node) *Value {
 	raw, errs := vars.Value(r.file, n)
 	r.errs = append(r.errs, errs...)
-	return NewValue(raw, r.file.Text(n))
+	return &Value{Pos: r.file.Text(n), raw: raw}
 }
 
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

@@ -121,14 +121,8 @@ func (c *Conditions) Eval(s jinja.Scope) (Verdict, error) {
 // A nil Flag is off.
 type Flag struct {
 	on   bool
-	text *Text
+	text *Text // the template; nil where a plain boolean is written
 }
-
-// NewFlag is a flag that is written as a plain boolean.
-func NewFlag(on bool) *Flag { return &Flag{on: on} }
-
-// NewFlagText is a flag that is written as a template.
-func NewFlagText(t *Text) *Flag { return &Flag{text: t} }
 
 // On says whether the flag is set for one host.
 func (f *Flag) On(s jinja.Scope) (bool, error) {
@@ -154,9 +148,6 @@ type Value struct {
 	Pos source.Pos
 	raw jinja.Value // trusted strings, not yet rendered
 }
-
-// NewValue keeps a value whose strings are trusted.
-func NewValue(raw jinja.Value, pos source.Pos) *Value { return &Value{Pos: pos, raw: raw} }
 
 // Resolve renders the value for one host; it may be, or hold, jinja.Unknown.
 func (v *Value) Resolve(s jinja.Scope) (jinja.Value, error) {

@@ -42,7 +42,7 @@ func extra(arg string) (Layer, source.Errors) {
 	for _, w := range words {
 		name, value, found := strings.Cut(w.Text, "=")
 		pos := f.At(1, len([]rune(arg[:w.Start]))+1)
-		if !found || !IsName(name) {
+		if !found || !isName(name) {
 			errs = append(errs, pos.Errorf(len([]rune(w.Raw)), "want NAME=VALUE, found %q", w.Text).
 				Try("or give @FILE, or a mapping in YAML or JSON"))
 			continue

@@ -24,8 +24,8 @@ type Layer map[string]jinja.Value
 
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// IsName reports whether a variable can have this name.
-func IsName(name string) bool { return identifier.MatchString(name) }
+// isName reports whether a variable can have this name.
+func isName(name string) bool { return identifier.MatchString(name) }
 
 // Value is what a node holds. Its texts are trusted: the user wrote them. A
 // template that cannot be parsed is a mistake here, not when it is first used.
@@ -39,7 +39,7 @@ func Value(f *source.File, n *yaml.Node) (jinja.Value, source.Errors) {
 func Mapping(f *source.File, n *yaml.Node) (Layer, source.Errors) {
 	layer, errs := Loose(f, n)
 	for key := range source.Pairs(n) {
-		if !IsName(key.Value) {
+		if !isName(key.Value) {
 			errs = append(errs, f.Pos(key).Errorf(len([]rune(key.Value)), "%q cannot be the name of a variable", key.Value).
 				Try("use letters, digits and underscores"))
 		}

@@ -37,10 +37,10 @@ func (s *Shell) ReadFile(ctx context.Context, name string) (modules.File, error)
 	}
 	const head = 64 << 10 // the link and the line of stat
 	out, err := s.run(ctx, request{
-		Run:   script(readScript, name, strconv.Itoa(MaxOutput)),
+		Run:   script(readScript, name, strconv.Itoa(maxOutput)),
 		label: fmt.Sprintf("read %q", name),
 		kind:  query,
-		keep:  MaxOutput + head,
+		keep:  maxOutput + head,
 	})
 	if err != nil {
 		return modules.File{}, err
@@ -192,7 +192,7 @@ func (s *Shell) Remove(ctx context.Context, r modules.Remove) error {
 
 // must runs a step of ours that has to succeed.
 func (s *Shell) must(ctx context.Context, what string, cmd modules.Run) error {
-	out, err := s.run(ctx, request{Run: cmd, label: what, kind: step, keep: MaxOutput})
+	out, err := s.run(ctx, request{Run: cmd, label: what, kind: step, keep: maxOutput})
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func TestReadFile(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "it's a dir\n")
 		require.NoError(t, os.Mkdir(dir, 0o755))
 		at := func(name string) string { return filepath.Join(dir, name) }
-		big := bytes.Repeat([]byte("x"), MaxOutput+1)
+		big := bytes.Repeat([]byte("x"), maxOutput+1)
 		require.NoError(t, os.WriteFile(at("-file"), []byte(allBytes), 0o640))
 		require.NoError(t, os.WriteFile(at("empty"), nil, 0o600))
 		require.NoError(t, os.WriteFile(at("big"), big, 0o600))
@@ -32,7 +32,7 @@ func TestReadFile(t *testing.T) {
 		tests := map[string]modules.File{
 			"-file":      {Exists: true, Data: []byte(allBytes), Size: int64(len(allBytes)), Mode: 0o640},
 			"empty":      {Exists: true, Data: []byte{}, Mode: 0o755 | fs.ModeSetuid},
-			"big":        {Exists: true, Data: big[:MaxOutput], Size: MaxOutput + 1, Mode: 0o600},
+			"big":        {Exists: true, Data: big[:maxOutput], Size: maxOutput + 1, Mode: 0o600},
 			"link":       {Exists: true, Data: []byte(allBytes), Size: int64(len(allBytes)), Mode: 0o640, Link: "-file"},
 			"dangling":   {Link: "nowhere"},
 			"pipe":       {Exists: true, Mode: 0o600 | fs.ModeNamedPipe},

@@ -12,8 +12,8 @@ import (
 
 // The bounds of one command.
 const (
-	MaxOutput    = 16 << 20         // bytes of each stream that are kept
-	DefaultLimit = 10 * time.Minute // where Run.Limit is zero
+	maxOutput    = 16 << 20         // bytes of each stream that are kept
+	defaultLimit = 10 * time.Minute // where Run.Limit is zero
 
 	endGrace   = 5 * time.Second // from TERM to KILL
 	floodEvery = 5 * time.Second // between two looks at how much was printed
@@ -22,7 +22,7 @@ const (
 
 // Query runs a read-only command. It is ended when the connection is lost.
 func (s *Shell) Query(ctx context.Context, cmd modules.Run) (modules.Output, error) {
-	return s.run(ctx, request{Run: cmd, kind: query, keep: MaxOutput})
+	return s.run(ctx, request{Run: cmd, kind: query, keep: maxOutput})
 }
 
 // Run runs a command. A non-zero exit code is no error. When the context or the
@@ -31,7 +31,7 @@ func (s *Shell) Query(ctx context.Context, cmd modules.Run) (modules.Output, err
 // as in all that a POSIX shell runs in the background. When the connection is lost the
 // command goes on, and the error is a *Lost.
 func (s *Shell) Run(ctx context.Context, cmd modules.Run) (modules.Output, error) {
-	return s.run(ctx, request{Run: cmd, kind: step, keep: MaxOutput})
+	return s.run(ctx, request{Run: cmd, kind: step, keep: maxOutput})
 }
 
 func (s *Shell) run(ctx context.Context, r request) (modules.Output, error) {
@@ -70,7 +70,7 @@ func (s *Shell) run(ctx context.Context, r request) (modules.Output, error) {
 func (s *Shell) result(ctx context.Context, r request, p *pending) (modules.Output, error) {
 	limit := r.Limit
 	if limit <= 0 {
-		limit = DefaultLimit
+		limit = defaultLimit
 	}
 	expired := time.NewTimer(limit)
 	defer expired.Stop()

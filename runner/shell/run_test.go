@@ -128,9 +128,9 @@ func TestBytesSurvive(t *testing.T) {
 func TestOutputIsCapped(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Shell) {
 		for _, extra := range []int{0, 1} {
-			out, err := s.Run(timed(t), modules.Run{Shell: fmt.Sprintf("head -c %d /dev/zero; echo kept >&2", MaxOutput+extra)})
+			out, err := s.Run(timed(t), modules.Run{Shell: fmt.Sprintf("head -c %d /dev/zero; echo kept >&2", maxOutput+extra)})
 			require.NoError(t, err)
-			assert.Len(t, out.Stdout, MaxOutput)
+			assert.Len(t, out.Stdout, maxOutput)
 			assert.Equal(t, "kept\n", out.Stderr)
 			assert.Equal(t, extra > 0, out.Truncated)
 		}

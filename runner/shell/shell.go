@@ -60,8 +60,8 @@ type Shell struct {
 	err  error // set before done is closed
 }
 
-// ErrSlowStart is the error of a shell that did not start in time.
-var ErrSlowStart = fmt.Errorf("the shell did not start within %v", startLimit)
+// errSlowStart is the error of a shell that did not start in time.
+var errSlowStart = fmt.Errorf("the shell did not start within %v", startLimit)
 
 // Lost is the error of a command whose shell has ended. Whether the command was
 // carried out is not known.
@@ -92,7 +92,7 @@ func New(ctx context.Context, open Opener, as Become) (*Shell, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, ErrSlowStart)
+	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, errSlowStart)
 	defer cancel()
 	streams, err := open(ctx, line)
 	if err != nil {
