@@ -13,7 +13,7 @@ import (
 func init() {
 	register(Def{
 		Name: "apt",
-		Doc:  "packages of Debian and Ubuntu: install, upgrade, remove",
+		Doc:  "Install, upgrade or remove packages of Debian and Ubuntu",
 		New: func() Module {
 			return &apt{State: aptPresent, Upgrade: "no", UpdateErrors: "fail", LockTimeout: time.Minute}
 		},

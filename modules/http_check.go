@@ -15,7 +15,7 @@ import (
 func init() {
 	register(Def{
 		Name: "http_check",
-		Doc:  "a URL that has to answer as wanted, seen from here, from the host or from pods",
+		Doc:  "Wait until a URL answers as wanted, seen from here, from the host or from pods",
 		New: func() Module {
 			return &httpCheck{
 				Status: []int{http.StatusOK}, Method: http.MethodGet, From: "controller", ValidateCerts: true,

@@ -12,7 +12,7 @@ import (
 func init() {
 	register(Def{
 		Name: "ipset",
-		Doc:  "kernel IP sets: their members, and whether this host's ipset can read them",
+		Doc:  "Keep the members of a kernel IP set, and tell whether this host's ipset can read all sets",
 		New: func() Module {
 			return &ipset{Type: "hash:ip", State: "present", Exact: true, Report: true, Binary: "ipset", Scope: "all"}
 		},

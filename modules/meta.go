@@ -14,13 +14,5 @@ type meta struct {
 	Action string `arg:"action,free,required" enum:"flush_handlers end_play end_host end_batch clear_host_errors reset_connection noop" doc:"What to do: run the handlers that are due, end the play, this host or the batch, take failed hosts back, connect anew, or nothing."`
 }
 
-// Check finds nothing: the engine acts on MetaAction instead.
+// Check finds nothing: the engine acts on the action itself.
 func (m *meta) Check(context.Context, Target) (Change, error) { return Change{}, nil }
-
-// MetaAction is what a meta task asks of the engine; false for other modules.
-func MetaAction(m Module) (string, bool) {
-	if a, ok := m.(*meta); ok {
-		return a.Action, true
-	}
-	return "", false
-}

@@ -7,13 +7,5 @@ import (
 )
 
 func TestMeta(t *testing.T) {
-	m := &meta{Action: "end_host"}
-	assert.Equal(t, Change{}, check(t, m, &fake{}))
-
-	action, ok := MetaAction(m)
-	assert.True(t, ok)
-	assert.Equal(t, "end_host", action)
-
-	_, ok = MetaAction(&fail{})
-	assert.False(t, ok)
+	assert.Equal(t, Change{}, check(t, &meta{Action: "end_host"}, &fake{}))
 }

@@ -33,6 +33,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sort"
+	"strings"
 	"time"
 )
 
@@ -166,7 +167,7 @@ type Local struct {
 // Def describes a module.
 type Def struct {
 	Name   string
-	Doc    string        // one line, no full stop
+	Doc    string        // one line that begins with a verb, no full stop
 	New    func() Module // a pointer to the argument struct with its defaults
 	Opaque bool          // its steps cannot be foreseen or verified (command, shell)
 	Facts  Rank          // where the ansible_facts of its Vars go
@@ -193,11 +194,12 @@ func register(d Def) {
 	registry[d.Name] = d
 }
 
-// Lookup finds a module by its short name or by ansible.builtin.NAME.
+// Lookup finds a module by its short name or by ansible.builtin.NAME. The newer
+// name systemd_service is systemd.
 func Lookup(name string) (Def, bool) {
-	const builtin = "ansible.builtin."
-	if len(name) > len(builtin) && name[:len(builtin)] == builtin {
-		name = name[len(builtin):]
+	name = strings.TrimPrefix(name, "ansible.builtin.")
+	if name == "systemd_service" {
+		name = "systemd"
 	}
 	d, ok := registry[name]
 	return d, ok

@@ -34,14 +34,17 @@ func TestRegistry(t *testing.T) {
 			}
 			assert.FileExists(t, file+".go")
 			assert.FileExists(t, file+"_test.go")
-			assert.Regexp(t, `^[^\n]*[^.\n]$`, d.Doc, "one line, no full stop")
+			assert.Regexp(t, `^[A-Z][a-z]+[, ][^\n]*[^.\n]$`, d.Doc, "one line that begins with a verb, no full stop")
 			checkArguments(t, d)
 			assert.Contains(t, modulesOf(t, name), name, "the example does not show its module")
 		})
 	}
 }
 
-func TestLookupOfUnknown(t *testing.T) {
+func TestLookup(t *testing.T) {
+	d, ok := Lookup("ansible.builtin.systemd_service")
+	assert.True(t, ok)
+	assert.Equal(t, "systemd", d.Name)
 	for _, name := range []string{"", "nope", "ansible.builtin.", "ansible.builtin.nope", "community.general.ping"} {
 		_, ok := Lookup(name)
 		assert.False(t, ok, name)

@@ -8,12 +8,12 @@ import (
 func init() {
 	register(Def{
 		Name: "service",
-		Doc:  "services: running or not, started at boot or not",
+		Doc:  "Start, stop, restart or reload a service, and say whether it starts at boot",
 		New:  func() Module { return &service{} },
 	})
 	register(Def{
 		Name: "systemd",
-		Doc:  "units of systemd: running, started at boot, masked, their files read again",
+		Doc:  "Control a unit of systemd: running, started at boot, masked, its file read again",
 		New:  func() Module { return &systemd{} },
 	})
 }
