@@ -21,8 +21,10 @@ unit:
 	$(GO) test -race -timeout 10m $(UNIT)
 
 # One package after the other: there is one lab on a machine.
+# Its parts then serve the tests of modules and edges that want them.
 lab-test:
 	$(GO) test -p 1 -timeout 30m -v ./tests/...
+	@test "$$(id -u)" != 0 || { parts=$$($(LABCTL) parts) && eval "$$parts" && $(GO) test -count=1 -timeout 10m -run Confirmed ./modules ./runner/kube; }
 
 demo: build
 	$(GO) run ./tests/demo

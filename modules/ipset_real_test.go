@@ -1,8 +1,10 @@
 package modules
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -162,13 +164,26 @@ func TestIpsetReportConfirmed(t *testing.T) {
 	assert.Equal(t, "foreign", vars["sets"].([]any)[0].(map[string]any)["name"])
 }
 
-// TestIpsetIncompatibleConfirmed is the fault itself, where an ipset older than
-// 7.16 is at hand.
-func TestIpsetIncompatibleConfirmed(t *testing.T) {
-	old := os.Getenv("RUNBOOK_OLD_IPSET")
-	if old == "" {
-		t.Skip("not confirmed with two real versions: RUNBOOK_OLD_IPSET names no old ipset")
+// oldIpset is a program that runs the ipset of RUNBOOK_OLD_IPSET, a folder that
+// the packages ipset and libipset13 of a version before 7.16 are unpacked into.
+func oldIpset(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("RUNBOOK_OLD_IPSET")
+	if dir == "" {
+		t.Skip("not confirmed with two real versions: RUNBOOK_OLD_IPSET names no old ipset; make lab-test has one")
 	}
+	libraries, err := filepath.Glob(filepath.Join(dir, "usr/lib/*/libipset.so.*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, libraries, "RUNBOOK_OLD_IPSET is %q, which has no libipset below usr/lib", dir)
+	program := filepath.Join(t.TempDir(), "ipset")
+	text := fmt.Sprintf("#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s \"$@\"\n", Quote(filepath.Dir(libraries[0])), Quote(filepath.Join(dir, "usr/sbin/ipset")))
+	require.NoError(t, os.WriteFile(program, []byte(text), 0o755))
+	return program
+}
+
+// TestIpsetIncompatibleConfirmed is the fault itself.
+func TestIpsetIncompatibleConfirmed(t *testing.T) {
+	old := oldIpset(t)
 	host := newNetwork(t)
 	host.sh(old + " create cali40this-host hash:ip; ipset create foreign hash:ip; ipset create plain hash:net")
 	compatible := newIpset("")

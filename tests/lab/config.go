@@ -4,10 +4,13 @@ package lab
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+
+	"runbook/tests/lab/parts"
 )
 
 // Fault is what is wrong with the cluster.
@@ -62,4 +65,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, err
 	}
 	return c, nil
+}
+
+func (c Config) parts(ctx context.Context) (parts.Parts, error) {
+	return parts.Cache{Dir: c.Cache, Log: c.Log}.Make(ctx)
 }

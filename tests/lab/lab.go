@@ -88,6 +88,21 @@ func Up(ctx context.Context, cfg Config) (*Lab, error) {
 	return l, l.save()
 }
 
+// MakeParts makes what a lab is built from and keeps it in the cache, without
+// bringing a lab up.
+func MakeParts(ctx context.Context, cfg Config) (parts.Parts, error) {
+	ctx, cancel := context.WithTimeout(ctx, upWithin)
+	defer cancel()
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return parts.Parts{}, err
+	}
+	if os.Geteuid() != 0 {
+		return parts.Parts{}, ErrNotRoot
+	}
+	return cfg.parts(ctx)
+}
+
 // Open finds the lab that is up.
 func Open(cfg Config) (*Lab, error) {
 	cfg, err := cfg.withDefaults()
@@ -121,7 +136,7 @@ func (l *Lab) save() error {
 // up does the work of Up. The control plane and the hosts come up side by side;
 // kubelets start when both are there.
 func (l *Lab) up(ctx context.Context) error {
-	p, err := timed(l, "parts", func() (parts.Parts, error) { return parts.Cache{Dir: l.cfg.Cache, Log: l.cfg.Log}.Make(ctx) })
+	p, err := timed(l, "parts", func() (parts.Parts, error) { return l.cfg.parts(ctx) })
 	if err != nil {
 		return err
 	}

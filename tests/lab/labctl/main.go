@@ -9,11 +9,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sort"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"runbook/modules"
 	"runbook/tests/lab"
 )
 
@@ -30,7 +32,7 @@ func command(out, progress io.Writer) *cobra.Command {
 	cfg := lab.Config{Log: progress}
 	root := &cobra.Command{Use: "labctl", Short: "bring the lab up and down", SilenceUsage: true, SilenceErrors: true}
 	root.PersistentFlags().StringVar(&cfg.Subnet, "subnet", "", "the lab's network, a /16 (default $RUNBOOK_LAB_SUBNET or "+lab.DefaultSubnet+")")
-	root.AddCommand(up(&cfg, out), down(&cfg), status(&cfg, out), probe(&cfg, out), reset(&cfg))
+	root.AddCommand(up(&cfg, out), down(&cfg), status(&cfg, out), probe(&cfg, out), reset(&cfg), makeParts(&cfg, out))
 	return root
 }
 
@@ -108,6 +110,25 @@ func reset(cfg *lab.Config) *cobra.Command {
 		return l.Reset(c.Context(), f)
 	}
 	return c
+}
+
+// makeParts prints the parts as the variables by which tests of other packages
+// find them, for a shell to eval.
+func makeParts(cfg *lab.Config, out io.Writer) *cobra.Command {
+	return &cobra.Command{Use: "parts", Short: "make the parts of a lab and say where they are", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		p, err := lab.MakeParts(c.Context(), *cfg)
+		if err != nil {
+			return err
+		}
+		for _, v := range [][2]string{
+			{"RUNBOOK_ROOTFS", p.Base},
+			{"RUNBOOK_OLD_IPSET", p.OldIpset},
+			{"RUNBOOK_APISERVER", filepath.Join(p.Kube, "kube-apiserver")},
+		} {
+			fmt.Fprintf(out, "export %s=%s\n", v[0], modules.Quote(v[1]))
+		}
+		return nil
+	}}
 }
 
 // show prints what a person needs to use the lab.

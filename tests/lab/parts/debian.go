@@ -90,6 +90,22 @@ func (c Cache) debs(ctx context.Context, suite string, packages ...string) (stri
 	})
 }
 
+// unpacked is a folder that the packages of another one are unpacked into.
+func (c Cache) unpacked(ctx context.Context, debs string) (string, error) {
+	return c.once("unpacked-"+filepath.Base(debs), func(dir string) error {
+		files, err := filepath.Glob(filepath.Join(debs, "*.deb"))
+		if err != nil {
+			return err
+		}
+		for _, deb := range files {
+			if _, err := run(exec.CommandContext(ctx, "dpkg-deb", "--extract", deb, dir)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // mirror is the Debian mirror in this machine's own apt sources, whatever format
 // they are in.
 func mirror(ctx context.Context) (string, error) {

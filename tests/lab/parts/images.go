@@ -33,7 +33,7 @@ func (c Cache) images(ctx context.Context, p Parts, coredns string) (string, err
 	if err != nil {
 		return "", err
 	}
-	oldIpset, err := c.oldIpset(ctx, p)
+	oldIpset, err := oldIpset(ctx, p)
 	if err != nil {
 		return "", err
 	}
@@ -96,34 +96,19 @@ func busybox() image.Layer {
 
 // oldIpset is ipset 7.10 with the libraries it needs: its own from the old
 // packages, the others from the Debian tree.
-func (c Cache) oldIpset(ctx context.Context, p Parts) (image.Layer, error) {
-	old, err := c.once("unpacked-"+filepath.Base(p.OldDebs), func(dir string) error {
-		debs, err := filepath.Glob(filepath.Join(p.OldDebs, "*.deb"))
-		if err != nil {
-			return err
-		}
-		for _, deb := range debs {
-			if _, err := run(exec.CommandContext(ctx, "dpkg-deb", "--extract", deb, dir)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
+func oldIpset(ctx context.Context, p Parts) (image.Layer, error) {
 	// The old files are shown to the tree's loader under /mnt, in a mount
 	// namespace that ends with the command.
 	out, err := run(exec.CommandContext(ctx, "unshare", "--mount", "sh", "-ec", `
 mount --bind "$1" "$0/mnt"
-exec chroot "$0" sh -c 'LD_LIBRARY_PATH=$(echo /mnt/usr/lib/*-linux-gnu) ldd /mnt/usr/sbin/ipset'`, p.Base, old))
+exec chroot "$0" sh -c 'LD_LIBRARY_PATH=$(echo /mnt/usr/lib/*-linux-gnu) ldd /mnt/usr/sbin/ipset'`, p.Base, p.OldIpset))
 	if err != nil {
 		return nil, err
 	}
-	layer := image.Layer{{Path: "usr/sbin/ipset", From: filepath.Join(old, "usr/sbin/ipset")}}
+	layer := image.Layer{{Path: "usr/sbin/ipset", From: filepath.Join(p.OldIpset, "usr/sbin/ipset")}}
 	for _, lib := range libraries(out) {
 		if own, ok := strings.CutPrefix(lib, "/mnt/"); ok {
-			layer = append(layer, image.File{Path: own, From: filepath.Join(old, own)})
+			layer = append(layer, image.File{Path: own, From: filepath.Join(p.OldIpset, own)})
 		} else {
 			layer = append(layer, fromTree(p.Base, lib))
 		}

@@ -24,6 +24,7 @@ type Parts struct {
 	Base     string // the Debian tree that every host's root is laid over
 	OldDebs  string // folder of the packages that bring the fault: ipset 7.10
 	NewDebs  string // folder of the packages that mend it: ipset 7.17
+	OldIpset string // folder that OldDebs are unpacked into
 	Programs string // folder of the lab's own programs
 	Kube     string // folder of Kubernetes' programs
 	Images   string // the archive of all container images
@@ -55,6 +56,9 @@ func (c Cache) Make(ctx context.Context) (Parts, error) {
 			return err
 		}
 		if p.NewDebs, err = c.debs(gctx, "bookworm", "ipset", "libipset13"); err != nil {
+			return err
+		}
+		if p.OldIpset, err = c.unpacked(gctx, p.OldDebs); err != nil {
 			return err
 		}
 		p.Base, err = c.base(gctx)
