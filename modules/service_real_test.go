@@ -2,6 +2,7 @@ package modules
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -33,13 +35,33 @@ unit fails 'Type=oneshot\nExecStart=/bin/false'
 printf '[Unit]\nDefaultDependencies=no\n[Service]\nExecStart=/bin/sleep 3600\n' >fixed.service
 cd ../../../..; mkfifo ready; cat ready & exec chroot . env -i container=test PATH=/usr/sbin:/usr/bin /lib/systemd/systemd --system --unit=test.target --log-target=null --show-status=0`
 
+// bootWithin is for a slow and busy machine; seconds are enough elsewhere.
+const bootWithin = time.Minute
+
+// needsInotify ends a test where systemd would end at once and not say why: it
+// watches files, and so do the containers of a lab, all as one user.
+func needsInotify(t *testing.T) {
+	t.Helper()
+	const wanted = 8 // by systemd
+	for range wanted {
+		fd, err := syscall.InotifyInit1(syscall.IN_CLOEXEC)
+		if err != nil {
+			cannot(t, fmt.Sprintf("fs.inotify.max_user_instances is used up (%v): end what uses it, such as a running lab, or raise it with sysctl", err))
+		}
+		defer syscall.Close(fd)
+	}
+}
+
 // newBooted is a target on which systemd really runs.
 func newBooted(t *testing.T) within {
 	needsRoot(t, "/lib/systemd/systemd", "unshare", "nsenter", "pgrep")
+	needsInotify(t)
 	dir := t.TempDir()
 	group := "runbook-test-" + strconv.Itoa(os.Getpid()) + "-" + filepath.Base(filepath.Dir(dir))
 	boot := exec.Command("unshare", "-m", "--propagation", "private", "sh", "-ec", bootScript, "sh", bootedScript, dir, group)
 	boot.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var said bytes.Buffer
+	boot.Stderr = &said
 	stdout, err := boot.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, boot.Start())
@@ -47,10 +69,12 @@ func newBooted(t *testing.T) within {
 		assert.NoError(t, exec.Command("unshare", "-m", "--propagation", "private", "sh", "-ec",
 			`mkdir -p "$1"; mount -t cgroup2 cgroup2 "$1"; find "$1/$2" -depth -type d -exec rmdir {} +`, "sh", dir+"/cgroup", group).Run())
 	})
+	bound := time.AfterFunc(bootWithin, func() { _ = boot.Process.Kill() })
 	line, err := bufio.NewReader(stdout).ReadString('\n')
+	bound.Stop()
 	if err != nil {
 		ended := boot.Wait()
-		cannot(t, fmt.Sprintf("systemd does not boot here: %v (is fs.inotify.max_user_instances used up?)", ended))
+		cannot(t, fmt.Sprintf("systemd does not boot here within %v: %v %s", bootWithin, ended, said.String()))
 	}
 	require.Equal(t, "ready\n", line)
 	children, err := exec.Command("pgrep", "-P", strconv.Itoa(boot.Process.Pid)).Output()
