@@ -8,6 +8,9 @@ GO    := go
 UNIT   = $(shell $(GO) list ./... | grep -v '^runbook/tests')
 LABCTL = $(GO) run ./tests/lab/labctl
 
+# $(call timed,part,command) runs a command and says how long it took.
+timed = @began=$$(date +%s); { $(2); } && echo "== $(1): $$(($$(date +%s) - began)) s"
+
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o runbook .
 
@@ -15,15 +18,16 @@ test: build vet unit lab-test
 
 vet:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
-	$(GO) vet ./...
+	$(call timed,vet,$(GO) vet ./...)
 
 unit:
-	$(GO) test -race -timeout 10m $(UNIT)
+	$(call timed,unit tests,$(GO) test -race -timeout 15m $(UNIT))
 
 # One package after the other: there is one lab on a machine.
 # Its parts then serve the tests of modules and edges that want them.
 lab-test:
-	$(GO) test -p 1 -timeout 30m -v ./tests/...
+	@test "$$(uname)" = Linux || echo "the lab cannot run here: it needs Linux"
+	$(call timed,tests on the lab,$(GO) test -p 1 -timeout 40m -v ./tests/...)
 	@test "$$(id -u)" != 0 || { parts=$$($(LABCTL) parts) && eval "$$parts" && $(GO) test -count=1 -timeout 10m -run Confirmed ./modules ./runner/kube; }
 
 demo: build
