@@ -51,8 +51,8 @@ type saved struct {
 
 // Up brings a lab up and returns when the cluster has settled: every host
 // answers, every node is Ready, and the pods that the fault does not touch run.
-// What an earlier lab left is cleared first. It takes about five minutes more
-// when the cache is empty.
+// What an earlier lab left is cleared first. It takes five to eight minutes
+// more when the cache is empty.
 func Up(ctx context.Context, cfg Config) (*Lab, error) {
 	ctx, cancel := context.WithTimeout(ctx, upWithin)
 	defer cancel()
