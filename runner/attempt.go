@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,8 +14,9 @@ import (
 )
 
 // attempt resolves the arguments, goes through the loop once, and judges the
-// outcome by changed_when and failed_when.
-func (x *hostTask) attempt(ctx context.Context, s *scope) done {
+// outcome by changed_when and failed_when. The number of the attempt is 0 for a
+// task that has only one.
+func (x *hostTask) attempt(ctx context.Context, s *scope, number int) done {
 	m, err := x.task.Module(s)
 	if err != nil {
 		return x.failed(err)
@@ -29,6 +29,9 @@ func (x *hostTask) attempt(ctx context.Context, s *scope) done {
 		return x.failed(err)
 	}
 	l := &loop{plan: x.play.run.Plan, target: t, waiting: func(diffs []modules.Diff) {
+		if x.silent(s) {
+			diffs = []modules.Diff{{What: censored}}
+		}
 		x.play.run.emit(TaskWaiting{Task: x.title(s), Host: x.host.name, For: diffs, At: time.Now()})
 	}}
 	o, err := l.converge(ctx, m)
@@ -38,6 +41,9 @@ func (x *hostTask) attempt(ctx context.Context, s *scope) done {
 	d := x.result(o, err)
 	if d.result.Status == Unreachable || d.result.Status == Unknown {
 		return d
+	}
+	if number > 0 {
+		d.value = with(d.value, "attempts", jinja.FromGo(number))
 	}
 	return x.judge(s, d)
 }
@@ -65,8 +71,13 @@ func (x *hostTask) result(o outcome, err error) done {
 			vars["msg"] = r.Msg
 		}
 	}
-	changed := slices.Contains([]Status{Changed, WouldChange, WouldRun}, r.Status)
-	vars["changed"], vars["failed"] = changed, r.Status == Failed
+	switch r.Status {
+	case Changed, WouldChange, WouldRun:
+		r.Changed = true
+	case Failed:
+		r.Changed = o.status == Changed
+	}
+	vars["changed"], vars["failed"] = r.Changed, r.Status == Failed
 	return done{result: r, value: x.known(r, vars)}
 }
 
@@ -145,9 +156,7 @@ func (x *hostTask) judge(s *scope, d done) done {
 		if err != nil {
 			return x.failed(fmt.Errorf("changed_when: %w", err))
 		}
-		if v.Known {
-			d = d.changed(v.Holds)
-		}
+		d = d.changedWhen(v, x.play.run.Plan)
 	}
 	if x.task.FailedWhen != nil {
 		v, err := x.task.FailedWhen.Eval(x.registered(s, d.value))
@@ -155,33 +164,49 @@ func (x *hostTask) judge(s *scope, d done) done {
 			return x.failed(fmt.Errorf("failed_when: %w", err))
 		}
 		if v.Known {
-			d = d.failedWhen(v.Holds)
+			d = d.failedWhen(v.Holds, x.play.run.Plan)
 		}
 	}
 	return d
 }
 
-func (d done) changed(yes bool) done {
+// changedWhen lets the user say whether the task changes anything. A plan still
+// shows what would be run: nobody has seen it run yet.
+func (d done) changedWhen(v playbooks.Verdict, plan bool) done {
+	if !v.Known {
+		d.unsure = true
+		d.value = with(d.value, "changed", jinja.Unknown{Reason: v.Reason})
+		return d
+	}
 	switch {
-	case d.result.Status == OK && yes:
-		d.result.Status = Changed
-	case d.result.Status == Changed && !yes:
+	case d.result.Status == OK && v.Holds:
+		d.result.Status = changedIn(plan)
+	case d.result.Status == Changed && !v.Holds:
 		d.result.Status = OK
 	}
-	d.value = with(d.value, "changed", jinja.FromGo(yes))
+	d.result.Changed = v.Holds
+	d.value = with(d.value, "changed", jinja.FromGo(v.Holds))
 	return d
 }
 
-func (d done) failedWhen(yes bool) done {
+// changedIn is the status of a change: done, or in a plan yet to be done.
+func changedIn(plan bool) Status {
+	if plan {
+		return WouldChange
+	}
+	return Changed
+}
+
+func (d done) failedWhen(yes, plan bool) done {
 	switch {
 	case yes && d.result.Status != Failed:
 		d.result.Status = Failed
 		d.result.Err = errors.New("failed_when holds")
 		d.result.Msg = "failed_when holds"
 	case !yes && d.result.Status == Failed:
-		d.result.Status, d.result.Err = OK, nil
-		if slices.ContainsFunc(d.result.Change.Steps, acts) {
-			d.result.Status = Changed
+		d.result.Status, d.result.Err, d.result.Msg = OK, nil, ""
+		if d.result.Changed {
+			d.result.Status = changedIn(plan)
 		}
 	}
 	d.value = with(d.value, "failed", jinja.FromGo(yes))
@@ -207,6 +232,14 @@ func (x *hostTask) skipped(reason string) done {
 	return done{result: Result{Status: Skipped, Msg: reason, Vars: vars}, value: jinja.FromGo(vars)}
 }
 
+// unmet is a task whose condition does not hold. Playbooks compare what they
+// registered with Ansible's words, so the condition itself is for people only.
+func (x *hostTask) unmet(condition string) done {
+	d := x.skipped("Conditional result was False")
+	d.result.Msg += ": " + condition
+	return d
+}
+
 // ignorable marks a failure that ignore_errors lets pass.
 func (x *hostTask) ignorable(s *scope, d done) done {
 	if d.result.Status != Failed {
@@ -218,58 +251,4 @@ func (x *hostTask) ignorable(s *scope, d done) done {
 	}
 	d.result.Ignored = ignore
 	return d
-}
-
-// sum is the result of a loop: changed if an item was, failed if one is,
-// skipped only if all are.
-func (x *hostTask) sum(parts []done, items []jinja.Value) done {
-	name := x.task.LoopControl.Var
-	if name == "" {
-		name = "item"
-	}
-	total := Result{Status: Skipped, Msg: "all items skipped"}
-	results := make([]any, len(parts))
-	facts := map[string]any{}
-	for i, d := range parts {
-		if found, ok := d.result.Vars["ansible_facts"].(map[string]any); ok {
-			maps.Copy(facts, found)
-		}
-		results[i] = with(with(d.value, name, items[i]), "ansible_loop_var", jinja.FromGo(name))
-		if rank(d.result) > rank(total) {
-			total.Status, total.Err, total.Ignored = d.result.Status, d.result.Err, d.result.Ignored
-			total.Msg = d.result.Msg
-		}
-		total.Change.Diffs = append(total.Change.Diffs, d.result.Change.Diffs...)
-		total.Change.Steps = append(total.Change.Steps, d.result.Change.Steps...)
-		total.Change.Notes = append(total.Change.Notes, d.result.Change.Notes...)
-	}
-	vars := map[string]any{
-		"results": results, "changed": slices.ContainsFunc(parts, func(d done) bool {
-			return slices.Contains([]Status{Changed, WouldChange, WouldRun}, d.result.Status)
-		}),
-		"failed": total.Status == Failed, "msg": loopMessage(total.Status),
-	}
-	if total.Status == Skipped {
-		vars["skipped"] = true
-	}
-	if len(facts) > 0 {
-		total.Vars = map[string]any{"ansible_facts": facts}
-	}
-	return done{result: total, value: jinja.FromGo(vars)}
-}
-
-func loopMessage(s Status) string {
-	switch s {
-	case Failed:
-		return "One or more items failed"
-	case Skipped:
-		return "All items skipped"
-	}
-	return "All items completed"
-}
-
-// rank orders statuses by what one item's says of the whole loop.
-func rank(r Result) int {
-	order := []Status{Skipped, OK, Unknown, WouldWait, WouldRun, WouldChange, Changed, Failed, Unreachable}
-	return slices.Index(order, r.Status)
 }

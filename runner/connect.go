@@ -54,11 +54,24 @@ func (m *machines) get(ctx context.Context, a Address) (Machine, error) {
 	m.mu.Unlock()
 	c.once.Do(func() {
 		c.machine, c.err = m.dial(ctx, a)
-		if c.err != nil && ctx.Err() == nil {
+		switch {
+		case c.err == nil:
+		case ctx.Err() != nil:
+			m.drop(a, c) // out of time: that says nothing of the machine
+		default:
 			c.err = &unreached{a.Name, c.err}
 		}
 	})
 	return c.machine, c.err
+}
+
+// drop makes the next task dial again.
+func (m *machines) drop(a Address, c *connection) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.open[a] == c {
+		delete(m.open, a)
+	}
 }
 
 // forget closes the connections of a host, so that the next task opens new ones.

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ const (
 
 // outcome is what the loop came to for one module on one target.
 type outcome struct {
-	status Status
+	status Status           // Changed where something was, also if an error came after it
 	change modules.Change   // what the first Check found
 	vars   map[string]any   // of the last Check
 	output []modules.Output // of the opaque steps, in order
@@ -94,15 +95,22 @@ func (l *loop) takeAll(ctx context.Context, steps []modules.Step, o *outcome) (d
 		if opaque(s) {
 			o.output = append(o.output, out)
 		}
-		if err != nil {
-			return true, err
-		}
-		if acts(s) {
+		if acts(s) && (err == nil || opaque(s) && finished(err)) {
 			o.status = Changed
 			done = opaque(s)
 		}
+		if err != nil {
+			return true, err
+		}
 	}
 	return done, nil
+}
+
+// finished says whether a step that failed came to its end: a command of the
+// user's has run then, and done what it does, whatever its exit code.
+func finished(err error) bool {
+	var step *StepError
+	return errors.As(err, &step) && step.Err == nil
 }
 
 // shrank says whether a change got smaller, or at least became another one.

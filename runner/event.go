@@ -91,7 +91,7 @@ func (RunDone) event()     {}
 // Status is the outcome of one task on one host.
 type Status string
 
-// The outcomes. Change, Opaque, Wait and Unknown occur in plans only.
+// The outcomes. WouldChange, WouldRun, WouldWait and Unknown occur in plans only.
 const (
 	OK          Status = "ok"
 	Changed     Status = "changed"
@@ -107,12 +107,13 @@ const (
 // Result is what one task came to on one host.
 type Result struct {
 	Status  Status
+	Changed bool           // something was changed, or in a plan would be; also where the task failed after that
 	Ignored bool           // failed, and ignore_errors says to go on
 	Msg     string         // of a failure, a skip or an unknown: the reason
 	Change  modules.Change // what the Check found first
 	Vars    map[string]any // what `register:` gets, nil for unknown keys in a plan
 	Shown   bool           // the result is the point of the task (debug)
-	Err     error          // of a failure: the cause, for folding equal ones
+	Err     error          // of a failure: the cause; an event has only its words, in Msg
 }
 
 // Recap counts one host's results.
@@ -137,6 +138,9 @@ func (r *Recap) add(res Result) {
 		if res.Ignored {
 			r.OK++
 			r.Ignored++
+			if res.Changed {
+				r.Changed++
+			}
 			return
 		}
 		r.Failed++

@@ -35,7 +35,7 @@ func (p *play) going(hosts []*host) []*host {
 	}
 	var on []*host
 	for _, h := range hosts {
-		if h.up() && !h.ended {
+		if h.going() {
 			on = append(on, h)
 		}
 	}

@@ -352,7 +352,7 @@ func TestRecapCountsAsAnsibleDoes(t *testing.T) {
     - {name: d, command: "true"}
   - {name: e, debug: {msg: x}}
 `)
-	require.Equal(t, Recap{Host: "h1", OK: 3, Changed: 1, Skipped: 1, Rescued: 1, Ignored: 1}, got.recap(t, "h1"))
+	require.Equal(t, Recap{Host: "h1", OK: 3, Changed: 2, Skipped: 1, Rescued: 1, Ignored: 1}, got.recap(t, "h1"))
 	require.False(t, got.summary.Failed)
 }
 

@@ -38,11 +38,11 @@ func (p *play) notify(t *playbooks.Task, h *host, s *scope, how notice) error {
 }
 
 // handlers finds those that answer to a name: every one that listens to it, and
-// the last one that is called so.
+// the first one that is called so.
 func (p *play) handlers(name string) []*playbooks.Task {
 	var called []*playbooks.Task
 	named := false
-	for _, h := range slices.Backward(p.play.Handlers) {
+	for _, h := range p.play.Handlers {
 		switch {
 		case slices.Contains(h.Listen, name):
 			called = append(called, h)
@@ -51,7 +51,6 @@ func (p *play) handlers(name string) []*playbooks.Task {
 			named = true
 		}
 	}
-	slices.Reverse(called)
 	return called
 }
 

@@ -42,72 +42,6 @@ func (x *hostTask) run(ctx context.Context) done {
 	return x.loop(ctx, s, started)
 }
 
-func (x *hostTask) loop(ctx context.Context, s *scope, started time.Time) done {
-	items, err := x.items(s)
-	var d done
-	switch {
-	case err != nil:
-		d = x.failed(err)
-	case len(items) == 0:
-		d = x.skipped("no items in the list")
-	default:
-		parts := make([]done, len(items))
-		for i, item := range items {
-			at := time.Now()
-			is := s.with(x.loopVars(item, i))
-			parts[i] = x.once(ctx, is)
-			label := x.label(is, item)
-			x.emit(is, parts[i], &label, true, at)
-			if ctx.Err() != nil || parts[i].result.Status == Unreachable {
-				parts = parts[:i+1]
-				break
-			}
-			if err := sleep(ctx, x.task.LoopControl.Pause); err != nil {
-				break
-			}
-		}
-		d = x.sum(parts, items)
-	}
-	x.emit(s, d, nil, false, started)
-	return d
-}
-
-func (x *hostTask) items(s *scope) ([]jinja.Value, error) {
-	v, err := x.task.Loop.Resolve(s)
-	if err != nil {
-		return nil, err
-	}
-	if u, ok := v.(jinja.Unknown); ok {
-		return nil, &playbooks.UnknownError{Reason: u.Reason}
-	}
-	list, ok := itemsOf(v)
-	if !ok {
-		return nil, fmt.Errorf("%s: loop wants a list, got %s", x.task.Loop.Pos, jinja.Text(v))
-	}
-	return list, nil
-}
-
-func (x *hostTask) loopVars(item jinja.Value, i int) playbooks.Layer {
-	c := x.task.LoopControl
-	if c.Var == "" {
-		c.Var = "item"
-	}
-	vars := playbooks.Layer{c.Var: item, "ansible_loop_var": jinja.FromGo(c.Var)}
-	if c.Index != "" {
-		vars[c.Index] = jinja.FromGo(i)
-	}
-	return vars
-}
-
-func (x *hostTask) label(s *scope, item jinja.Value) string {
-	if x.task.LoopControl.Label != nil {
-		if text, err := x.task.LoopControl.Label.Render(s); err == nil {
-			return text
-		}
-	}
-	return jinja.Text(item)
-}
-
 // when says whether the task is to run here.
 func (x *hostTask) when(s *scope) (playbooks.Verdict, error) {
 	v := playbooks.Verdict{Holds: true, Known: true}
@@ -135,7 +69,7 @@ func (x *hostTask) once(ctx context.Context, s *scope) done {
 	case !v.Known:
 		return x.maybe(ctx, s, v.Reason)
 	case !v.Holds:
-		return x.skipped("conditional result was False: " + v.Reason)
+		return x.unmet(v.Reason)
 	case x.unsure:
 		return x.maybe(ctx, s, "whether the handler is notified")
 	}
@@ -146,7 +80,7 @@ func (x *hostTask) once(ctx context.Context, s *scope) done {
 // with what it would do now if it did.
 func (x *hostTask) maybe(ctx context.Context, s *scope, reason string) done {
 	d := x.unknown(reason)
-	if now := x.attempt(ctx, s).result; now.Err == nil {
+	if now := x.attempt(ctx, s, 0).result; now.Err == nil {
 		d.result.Change = now.Change
 	}
 	return d
@@ -159,15 +93,16 @@ func (x *hostTask) attempts(ctx context.Context, s *scope) done {
 		return x.failed(err)
 	}
 	for attempt := 1; ; attempt++ {
-		d := x.attempt(ctx, s)
+		number := attempt
+		if retries == 0 {
+			number = 0
+		}
+		d := x.attempt(ctx, s, number)
 		enough, err := x.enough(s, d)
 		if err != nil {
 			return x.failed(fmt.Errorf("until: %w", err))
 		}
 		final := x.play.run.Plan || d.result.Status == Unreachable || ctx.Err() != nil
-		if retries > 0 {
-			d.value = with(d.value, "attempts", jinja.FromGo(min(attempt, retries)))
-		}
 		if enough || final {
 			return d
 		}
@@ -181,13 +116,15 @@ func (x *hostTask) attempts(ctx context.Context, s *scope) done {
 	}
 }
 
+// exhausted is the last attempt's result as a failure, unless failed_when has
+// said already that it is none.
 func (x *hostTask) exhausted(d done, retries int) done {
-	if d.result.Status != Failed {
+	if d.result.Status != Failed && x.task.FailedWhen == nil {
 		d.result.Status = Failed
 		d.result.Msg = fmt.Sprintf("until did not hold after %d retries: %s", retries, d.result.Msg)
 		d.result.Err = errors.New("until did not hold")
 	}
-	d.value = with(d.value, "failed", jinja.FromGo(true))
+	d.value = with(with(d.value, "attempts", jinja.FromGo(retries)), "failed", jinja.FromGo(true))
 	return d
 }
 
@@ -235,9 +172,16 @@ func (x *hostTask) title(s *scope) string {
 	return x.task.Def.Name
 }
 
+// silent says whether nothing of the task may be shown. Where no_log itself is in
+// error, nothing is.
+func (x *hostTask) silent(s *scope) bool {
+	hide, err := x.task.NoLog.On(s)
+	return hide || err != nil
+}
+
 func (x *hostTask) emit(s *scope, d done, item *string, part bool, started time.Time) {
 	r := d.result
-	if hide, err := x.task.NoLog.On(s); hide || err != nil {
+	if x.silent(s) {
 		r = Result{Status: r.Status, Ignored: r.Ignored, Msg: censored}
 		if item != nil {
 			label := "(censored)"

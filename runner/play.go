@@ -15,13 +15,15 @@ import (
 type play struct {
 	run      *run
 	play     *playbooks.Play
-	hosts    []*host // of the whole play
+	all      []*host // that the pattern names
+	hosts    []*host // those of them that no earlier play has lost
 	batch    []*host
 	failures int // in this batch, that nothing rescued
 	notified map[*playbooks.Task]map[*host]notice
 	aborted  bool // any_errors_fatal or max_fail_percentage: no more tasks, no more plays
 	ended    bool // meta: end_play or end_batch: no more tasks
 	finished bool // meta: end_play: no more batches
+	others   hostvars
 }
 
 // play runs one play, batch after batch. A batch of which no host is left ends
@@ -91,6 +93,7 @@ func (p *play) findHosts() error {
 		}
 		h := p.run.host(f.Name)
 		h.ended = false
+		p.all = append(p.all, h)
 		if h.up() {
 			p.hosts = append(p.hosts, h)
 		}

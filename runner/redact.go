@@ -1,11 +1,14 @@
 package runner
 
 import (
+	"encoding/json"
+	"math/big"
 	"sort"
 	"strings"
 	"sync"
 
 	"runbook/modules"
+	"runbook/playbooks/jinja"
 )
 
 // secrets are values that must not be shown. Shorter ones than four characters
@@ -76,8 +79,52 @@ func (s *secrets) value(v any) any {
 			out[s.text(k)] = s.value(e)
 		}
 		return out
+	case nil, bool, int, int64, float64, *big.Int:
+		return v
+	case jinja.Value:
+		return s.value(jinja.ToGo(v))
 	}
-	return v
+	return s.other(v)
+}
+
+// other is data of any other kind: as it is where it holds no secret, else what
+// JSON has of it, without the secrets.
+func (s *secrets) other(v any) any {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return hidden
+	}
+	var plain any
+	if s.text(string(text)) == string(text) || json.Unmarshal(text, &plain) != nil {
+		return v
+	}
+	return s.value(plain)
+}
+
+// event is an event without secrets, in the names of plays and tasks too.
+func (s *secrets) event(e Event) Event {
+	switch e := e.(type) {
+	case PlayStarted:
+		e.Name = s.text(e.Name)
+		return e
+	case TaskStarted:
+		e.Name = s.text(e.Name)
+		return e
+	case TaskRetried:
+		e.Task = s.text(e.Task)
+		return e
+	case TaskWaiting:
+		e.Task, e.For = s.text(e.Task), s.diffs(e.For)
+		return e
+	case TaskDone:
+		e.Task, e.Result = s.text(e.Task), s.result(e.Result)
+		if e.Item != nil {
+			item := s.text(*e.Item)
+			e.Item = &item
+		}
+		return e
+	}
+	return e
 }
 
 // shownStep is a step of which only its words are left, for whoever shows it.
@@ -89,7 +136,7 @@ type shownStep struct {
 func (s shownStep) String() string { return s.words }
 
 func (s *secrets) result(r Result) Result {
-	r.Msg = s.text(r.Msg)
+	r.Msg, r.Err = s.text(r.Msg), nil
 	r.Change.Diffs = s.diffs(r.Change.Diffs)
 	steps := make([]modules.Step, len(r.Change.Steps))
 	for i, st := range r.Change.Steps {

@@ -5,6 +5,7 @@ package runner
 
 import (
 	"context"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -36,7 +37,7 @@ const defaultForks = 32
 
 // Summary is what a run came to.
 type Summary struct {
-	Failed, Unreachable bool // a host was, in some task, and nothing rescued it
+	Failed, Unreachable bool // a host was, in some task, and neither a rescue nor clear_host_errors took it back
 	Interrupted         bool
 	Changes             bool // a plan: there is something to do; an apply: something was done
 }
@@ -49,8 +50,9 @@ type run struct {
 	extra     playbooks.Layer
 	machines  machines
 	secrets   secrets
-	hosts     map[string]*host
-	over      bool // no later play runs
+	hosts     map[string]*host // that a play has had
+	everyone  []string         // whose variables hostvars shows: the inventory's hosts and the plays'
+	over      bool             // no later play runs
 
 	emitting    sync.Mutex
 	clusterOnce sync.Once
@@ -72,12 +74,16 @@ type host struct {
 
 func (h *host) up() bool { return !h.failed && !h.unreachable }
 
+// going says whether the play goes on with the host.
+func (h *host) going() bool { return h.up() && !h.ended }
+
 // Run carries out the plays. An error means that the run could not go on at all
 // (a pattern that names no host); what hosts reported is in the Summary.
 func (r *Runner) Run(ctx context.Context, book *playbooks.Playbook, inv *inventory.Inventory, extra playbooks.Layer) (Summary, error) {
 	started := time.Now()
 	rn := &run{Runner: r, book: book, inventory: inv, extra: extra, hosts: map[string]*host{}}
 	rn.machines.dial = r.Dial
+	rn.everyone = slices.Clone(inv.Groups()["all"])
 	defer rn.machines.closeAll()
 	rn.emit(RunStarted{Playbook: book.Path, Plan: r.Plan, Tasks: count(book), At: started})
 	var err error
@@ -95,6 +101,9 @@ func (r *Runner) Run(ctx context.Context, book *playbooks.Playbook, inv *invento
 func (rn *run) recaps() []Recap {
 	all := make([]Recap, 0, len(rn.hosts))
 	for _, h := range rn.hosts {
+		if h.recap == (Recap{}) {
+			continue // its batch was never begun
+		}
 		h.recap.Host = h.name
 		all = append(all, h.recap)
 	}
@@ -105,8 +114,8 @@ func (rn *run) recaps() []Recap {
 func (rn *run) summary() Summary {
 	var s Summary
 	for _, h := range rn.hosts {
-		s.Failed = s.Failed || h.recap.Failed > 0
-		s.Unreachable = s.Unreachable || h.recap.Unreachable > 0
+		s.Failed = s.Failed || h.failed
+		s.Unreachable = s.Unreachable || h.unreachable
 		s.Changes = s.Changes || h.recap.Changed+h.recap.WouldChange+h.recap.WouldRun > 0
 	}
 	return s
@@ -114,14 +123,7 @@ func (rn *run) summary() Summary {
 
 // emit hands an event on, one at a time and without secrets.
 func (rn *run) emit(e Event) {
-	switch ev := e.(type) {
-	case TaskDone:
-		ev.Result = rn.secrets.result(ev.Result)
-		e = ev
-	case TaskWaiting:
-		ev.For = rn.secrets.diffs(ev.For)
-		e = ev
-	}
+	e = rn.secrets.event(e)
 	rn.emitting.Lock()
 	defer rn.emitting.Unlock()
 	rn.Emit(e)
@@ -143,6 +145,9 @@ func (rn *run) host(name string) *host {
 	if h == nil {
 		h = &host{name: name, facts: playbooks.Layer{}, set: playbooks.Layer{}}
 		rn.hosts[name] = h
+		if !slices.Contains(rn.everyone, name) {
+			rn.everyone = append(rn.everyone, name)
+		}
 	}
 	return h
 }

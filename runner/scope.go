@@ -58,6 +58,11 @@ func (s *scope) with(l playbooks.Layer) *scope {
 // scope stacks a host's variables for one task: the inventory's, facts, the
 // play's, the task's, what earlier tasks have set, and -e.
 func (p *play) scope(h *host, own []playbooks.Layer) *scope {
+	return p.scopeAt(h, own, 0)
+}
+
+// scopeAt is the scope of a variable that is asked for through depth hostvars.
+func (p *play) scopeAt(h *host, own []playbooks.Layer, depth int) *scope {
 	layers := p.run.inventory.Layers(h.name)
 	layers = append(layers, h.facts)
 	layers = append(layers, p.play.Vars...)
@@ -67,7 +72,7 @@ func (p *play) scope(h *host, own []playbooks.Layer) *scope {
 	s.names = []string{"inventory_hostname", "inventory_hostname_short", "group_names", "groups", "hostvars",
 		"play_hosts", "ansible_play_batch", "ansible_play_hosts", "ansible_play_hosts_all", "ansible_check_mode",
 		"ansible_facts", "ansible_limit", "playbook_dir", "omit"}
-	s.magic = func(name string) (jinja.Value, bool) { return p.magic(h, name) }
+	s.magic = func(name string) (jinja.Value, bool) { return p.magic(h, name, depth) }
 	return s
 }
 
@@ -77,7 +82,7 @@ func (p *play) outside() *scope {
 	return &scope{layers: layers, magic: func(string) (jinja.Value, bool) { return nil, false }}
 }
 
-func (p *play) magic(h *host, name string) (jinja.Value, bool) {
+func (p *play) magic(h *host, name string, depth int) (jinja.Value, bool) {
 	switch name {
 	case "inventory_hostname":
 		return jinja.FromGo(h.name), true
@@ -89,13 +94,13 @@ func (p *play) magic(h *host, name string) (jinja.Value, bool) {
 	case "groups":
 		return jinja.FromGo(p.run.inventory.Groups()), true
 	case "hostvars":
-		return p.hostvars(), true
+		return p.hostvars(depth)
 	case "play_hosts", "ansible_play_batch":
-		return jinja.FromGo(names(p.batch, (*host).up)), true
+		return jinja.FromGo(names(p.batch, (*host).going)), true
 	case "ansible_play_hosts":
-		return jinja.FromGo(names(p.hosts, (*host).up)), true
+		return jinja.FromGo(names(p.all, (*host).going)), true
 	case "ansible_play_hosts_all":
-		return jinja.FromGo(names(p.hosts, nil)), true
+		return jinja.FromGo(names(p.all, nil)), true
 	case "ansible_check_mode":
 		return jinja.FromGo(p.run.Plan), true
 	case "ansible_facts":
@@ -108,30 +113,6 @@ func (p *play) magic(h *host, name string) (jinja.Value, bool) {
 		return jinja.Omit, true
 	}
 	return nil, false
-}
-
-// hostvars is every host's variables, rendered in that host's own scope. A
-// variable that cannot be rendered there is left out, as undefined.
-func (p *play) hostvars() jinja.Value {
-	all := map[string]any{}
-	for _, h := range p.run.hosts {
-		s := p.scope(h, nil)
-		vars := map[string]any{}
-		for _, name := range s.Names() {
-			if name == "hostvars" {
-				continue
-			}
-			v, ok := s.Lookup(name)
-			if !ok {
-				continue
-			}
-			if v, err := jinja.Resolve(v, s); err == nil {
-				vars[name] = v
-			}
-		}
-		all[h.name] = vars
-	}
-	return jinja.FromGo(all)
 }
 
 // factsOf is the facts without their prefix, as ansible_facts has them.

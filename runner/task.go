@@ -20,7 +20,7 @@ type turn struct {
 type done struct {
 	result Result
 	value  jinja.Value
-	asked  bool // a plan cannot know whether the task changes anything
+	unsure bool // a plan cannot know whether the task changes anything
 }
 
 // task runs one task on hosts and returns those that may go on.
@@ -72,17 +72,7 @@ func (p *play) announce(t *playbooks.Task, s *scope, how turn) {
 // record keeps a result: registered, counted, and with what follows from it.
 // With run_once the result is every host's, but counts for one alone.
 func (p *play) record(t *playbooks.Task, h *host, d done, how turn, counts bool) error {
-	if t.Register != "" && d.value != nil {
-		h.set[t.Register] = d.value
-	}
-	if facts, ok := d.result.Vars["ansible_facts"].(map[string]any); ok {
-		switch t.Def.Facts {
-		case modules.HostFacts:
-			learn(h.facts, facts)
-		case modules.SetFacts:
-			learn(h.set, facts)
-		}
-	}
+	p.keep(t, h, d)
 	r := d.result
 	if counts {
 		if r.Status == Failed && !r.Ignored && how.guarded {
@@ -90,14 +80,13 @@ func (p *play) record(t *playbooks.Task, h *host, d done, how turn, counts bool)
 		} else {
 			h.recap.add(r)
 		}
+		if err := p.call(t, h, d); err != nil {
+			return err
+		}
 	}
 	switch r.Status {
-	case Changed, WouldChange, WouldRun:
-		h.pending = h.pending || p.run.Plan
-		return p.notify(t, h, p.scope(h, t.Layers), mustRun)
-	case Unknown:
+	case WouldChange, WouldRun, Unknown:
 		h.pending = true
-		return p.notify(t, h, p.scope(h, t.Layers), mayRun)
 	case Unreachable:
 		h.unreachable = true
 	case Failed:
@@ -105,11 +94,56 @@ func (p *play) record(t *playbooks.Task, h *host, d done, how turn, counts bool)
 			return nil
 		}
 		h.failed = true
+		h.set["ansible_failed_task"] = failedTask(t, p.scope(h, t.Layers))
+		h.set["ansible_failed_result"] = d.value
 		if !how.guarded {
 			p.failures++
 		}
 	}
 	return nil
+}
+
+// keep stores the facts that a task found or set, and what it registers.
+func (p *play) keep(t *playbooks.Task, h *host, d done) {
+	p.others.forget()
+	if d.result.Status != Failed {
+		switch t.Def.Facts {
+		case modules.HostFacts:
+			learn(h.facts, factsIn(d.result))
+		case modules.SetFacts:
+			learn(h.set, factsIn(d.result))
+		}
+	}
+	if t.Register != "" && d.value != nil {
+		h.set[t.Register] = d.value
+	}
+}
+
+// call notifies the handlers of a task that changed something, would, or may.
+func (p *play) call(t *playbooks.Task, h *host, d done) error {
+	how := mustRun
+	switch {
+	case d.result.Status == Unknown, d.unsure:
+		how = mayRun
+	case d.result.Status == Failed, !d.result.Changed:
+		return nil
+	}
+	return p.notify(t, h, p.scope(h, t.Layers), how)
+}
+
+// failedTask is what a rescue reads of the task that failed.
+func failedTask(t *playbooks.Task, s *scope) jinja.Value {
+	name, err := t.Name.Render(s)
+	if err != nil {
+		name = t.Name.String()
+	}
+	return jinja.FromGo(map[string]any{"name": name, "action": t.Def.Name})
+}
+
+// factsIn is the facts that a result carries.
+func factsIn(r Result) map[string]any {
+	facts, _ := r.Vars["ansible_facts"].(map[string]any)
+	return facts
 }
 
 // meta carries out what concerns the course of the play itself.

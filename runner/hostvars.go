@@ -1,0 +1,71 @@
+package runner
+
+import (
+	"sync"
+
+	"runbook/playbooks/jinja"
+)
+
+// hostvarsDepth is how many times a variable may go through hostvars to one that
+// goes through hostvars again. A circle has to end somewhere: the variable that
+// goes further is undefined.
+const hostvarsDepth = 3
+
+// hostvars is every host's variables, made when a task first asks for them and
+// kept until a result changes them. The zero hostvars is ready.
+type hostvars struct {
+	levels [hostvarsDepth]struct {
+		mu  sync.Mutex
+		all jinja.Value
+	}
+}
+
+// forget is called between tasks, when results are recorded; while a task is at
+// work on its hosts, nothing that hostvars shows changes.
+func (v *hostvars) forget() {
+	for i := range v.levels {
+		level := &v.levels[i]
+		level.mu.Lock()
+		level.all = nil
+		level.mu.Unlock()
+	}
+}
+
+// hostvars is every host's variables, as one asks for them from within depth
+// others.
+func (p *play) hostvars(depth int) (jinja.Value, bool) {
+	if depth >= hostvarsDepth {
+		return nil, false
+	}
+	level := &p.others.levels[depth]
+	level.mu.Lock()
+	defer level.mu.Unlock()
+	if level.all == nil {
+		all := map[string]any{}
+		for _, name := range p.run.everyone {
+			all[name] = p.varsOf(p.run.stranger(name), depth)
+		}
+		level.all = jinja.FromGo(all)
+	}
+	return level.all, true
+}
+
+// varsOf is a host's variables, rendered in that host's own scope. A variable
+// that cannot be rendered there is left out, as undefined.
+func (p *play) varsOf(h *host, depth int) map[string]any {
+	s := p.scopeAt(h, nil, depth+1)
+	vars := map[string]any{}
+	for _, name := range s.Names() {
+		if name == "hostvars" {
+			continue
+		}
+		v, ok := s.Lookup(name)
+		if !ok {
+			continue
+		}
+		if v, err := jinja.Resolve(v, s); err == nil {
+			vars[name] = v
+		}
+	}
+	return vars
+}

@@ -1,0 +1,168 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"runbook/playbooks"
+	"runbook/playbooks/jinja"
+)
+
+// loop is the task once for each item, and what comes of them all.
+func (x *hostTask) loop(ctx context.Context, s *scope, started time.Time) done {
+	items, err := x.items(s)
+	var d done
+	switch {
+	case err != nil:
+		d = x.ignorable(s, x.failed(err))
+	case len(items) == 0:
+		d = noItems()
+	default:
+		d = x.sum(x.each(ctx, s, items), items)
+	}
+	x.emit(s, d, nil, false, started)
+	return d
+}
+
+// each runs the items in order. An item sees the facts that those before it
+// have set. One that fails does not stop the rest; a lost host does.
+func (x *hostTask) each(ctx context.Context, s *scope, items []jinja.Value) []done {
+	var parts []done
+	facts := playbooks.Layer{}
+	for i, item := range items {
+		if i > 0 && sleep(ctx, x.task.LoopControl.Pause) != nil {
+			break
+		}
+		at := time.Now()
+		is := s.with(facts).with(x.itemVars(item, i))
+		d := x.once(ctx, is)
+		parts = append(parts, d)
+		label := x.label(is, item)
+		x.emit(is, d, &label, true, at)
+		if ctx.Err() != nil || d.result.Status == Unreachable {
+			break
+		}
+		facts = x.learned(facts, d)
+	}
+	return parts
+}
+
+// learned is what the items have set so far; -e is never overruled.
+func (x *hostTask) learned(before playbooks.Layer, d done) playbooks.Layer {
+	after := maps.Clone(before)
+	learn(after, factsIn(d.result))
+	for name := range x.play.run.extra {
+		delete(after, name)
+	}
+	return after
+}
+
+// noItems is the result of a loop over an empty list.
+func noItems() done {
+	const reason = "No items in the list"
+	vars := map[string]any{"changed": false, "skipped": true, "skipped_reason": reason, "results": []any{}}
+	return done{result: Result{Status: Skipped, Msg: reason, Vars: vars}, value: jinja.FromGo(vars)}
+}
+
+func (x *hostTask) items(s *scope) ([]jinja.Value, error) {
+	v, err := x.task.Loop.Resolve(s)
+	if err != nil {
+		return nil, err
+	}
+	if u, ok := v.(jinja.Unknown); ok {
+		return nil, &playbooks.UnknownError{Reason: u.Reason}
+	}
+	list, ok := itemsOf(v)
+	if !ok {
+		return nil, fmt.Errorf("%s: loop wants a list, got %s", x.task.Loop.Pos, jinja.Text(v))
+	}
+	return list, nil
+}
+
+func (x *hostTask) itemVars(item jinja.Value, i int) playbooks.Layer {
+	c := x.task.LoopControl
+	if c.Var == "" {
+		c.Var = "item"
+	}
+	vars := playbooks.Layer{c.Var: item, "ansible_loop_var": jinja.FromGo(c.Var)}
+	if c.Index != "" {
+		vars[c.Index] = jinja.FromGo(i)
+	}
+	return vars
+}
+
+func (x *hostTask) label(s *scope, item jinja.Value) string {
+	if x.task.LoopControl.Label != nil {
+		if text, err := x.task.LoopControl.Label.Render(s); err == nil {
+			return text
+		}
+	}
+	return jinja.Text(item)
+}
+
+// sum is the result of a loop: changed if an item was, failed if one is,
+// skipped only if all are.
+func (x *hostTask) sum(parts []done, items []jinja.Value) done {
+	name := x.task.LoopControl.Var
+	if name == "" {
+		name = "item"
+	}
+	total := Result{Status: Skipped, Msg: loopMessage(Skipped)}
+	results := make([]any, len(parts))
+	facts := map[string]any{}
+	unsure := false
+	for i, d := range parts {
+		maps.Copy(facts, factsIn(d.result))
+		results[i] = with(with(d.value, name, items[i]), "ansible_loop_var", jinja.FromGo(name))
+		if rank(d.result) > rank(total) {
+			total.Status, total.Err, total.Ignored = d.result.Status, d.result.Err, d.result.Ignored
+			total.Msg = d.result.Msg
+		}
+		total.Changed = total.Changed || d.result.Changed
+		unsure = unsure || d.unsure
+		total.Change.Diffs = append(total.Change.Diffs, d.result.Change.Diffs...)
+		total.Change.Steps = append(total.Change.Steps, d.result.Change.Steps...)
+		total.Change.Notes = append(total.Change.Notes, d.result.Change.Notes...)
+	}
+	if len(facts) > 0 {
+		total.Vars = map[string]any{"ansible_facts": facts}
+	}
+	return done{result: total, value: jinja.FromGo(loopVars(total, results, parts)), unsure: unsure}
+}
+
+// loopVars is what register gets of a loop. As in Ansible, "failed" is there
+// when an item failed, and "skipped" when one was skipped.
+func loopVars(total Result, results []any, parts []done) map[string]any {
+	vars := map[string]any{"results": results, "changed": total.Changed, "msg": loopMessage(total.Status)}
+	if total.Status == Failed {
+		vars["failed"] = true
+	}
+	if slices.ContainsFunc(parts, func(d done) bool { return d.result.Status == Skipped }) {
+		vars["skipped"] = total.Status == Skipped
+	}
+	return vars
+}
+
+func loopMessage(s Status) string {
+	switch s {
+	case Failed:
+		return "One or more items failed"
+	case Skipped:
+		return "All items skipped"
+	}
+	return "All items completed"
+}
+
+// rank orders statuses by what one item's says of the whole loop. A failure that
+// is not ignored weighs more than one that is.
+func rank(r Result) int {
+	order := []Status{Skipped, OK, Unknown, WouldWait, WouldRun, WouldChange, Changed, Failed, Unreachable}
+	n := 2 * slices.Index(order, r.Status)
+	if r.Status == Failed && !r.Ignored {
+		n++
+	}
+	return n
+}
