@@ -1,8 +1,10 @@
 package inventory
 
 import (
+	"cmp"
 	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -29,12 +31,16 @@ func (l *loader) ini(f *source.File) {
 
 // finish puts together what sections say of groups that may come after them.
 func (r *iniReader) finish() {
-	for name, pos := range r.wanted {
+	known := len(r.errs)
+	asWritten := func(a, b string) int { return cmp.Compare(r.wanted[a].Line, r.wanted[b].Line) }
+	for _, name := range slices.SortedFunc(maps.Keys(r.wanted), asWritten) {
 		if r.inv.groups[name] == nil {
-			r.errs = append(r.errs, pos.Errorf(len(name), "no group is called %q", name).
+			r.errs = append(r.errs, r.wanted[name].Errorf(len(name), "no group is called %q", name).
 				Try("%s", source.DidYouMean(name, r.inv.order)))
-			return
 		}
+	}
+	if len(r.errs) > known {
+		return
 	}
 	for _, pair := range r.nested {
 		r.inv.nest(pair.child, pair.parent)

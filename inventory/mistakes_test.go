@@ -52,6 +52,15 @@ func TestMistakesArePositioned(t *testing.T) {
 	}
 }
 
+func TestEveryUnknownGroupIsNamed(t *testing.T) {
+	project(t, map[string]string{"h": "[b:vars]\nx=1\n[a:children]\nd\nc\n"})
+	_, errs := inventory.Load(t.Context(), []string{"h"})
+	require.Len(t, errs, 3)
+	for i, name := range []string{"b", "d", "c"} { // as they are written
+		assert.ErrorContains(t, errs[i], `no group is called "`+name+`"`)
+	}
+}
+
 func TestAMissingInventory(t *testing.T) {
 	_, errs := inventory.Load(t.Context(), []string{"none"})
 	assert.EqualError(t, errs.Err(), `inventory: stat none: no such file or directory; for a single host write "none,"`)

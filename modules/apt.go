@@ -59,7 +59,6 @@ type aptSeen struct {
 // version. A name that ends in a minus would be an order to remove it.
 var aptWord = regexp.MustCompile(`^([a-z0-9][a-z0-9+.-]*[a-z0-9+](?::[a-z0-9-]+)?)(?:=([A-Za-z0-9][A-Za-z0-9.+:~*-]*))?$`)
 
-// Validate implements Validator.
 func (a *apt) Validate() error {
 	for _, word := range a.Name {
 		if !aptWord.MatchString(word) {
@@ -86,7 +85,6 @@ func (a *apt) Validate() error {
 	return nil
 }
 
-// Check implements Module.
 func (a *apt) Check(ctx context.Context, t Target) (Change, error) {
 	look, err := a.look(ctx, t)
 	if err != nil {

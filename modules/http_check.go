@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -53,7 +54,6 @@ type httpAnswer struct {
 	status            int
 }
 
-// Validate implements Validator.
 func (h *httpCheck) Validate() error {
 	u, err := url.Parse(h.URL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
@@ -68,8 +68,8 @@ func (h *httpCheck) Validate() error {
 	if strings.Trim(h.Method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" || h.Method == "" {
 		return fmt.Errorf("method: %q is not a method of HTTP", h.Method)
 	}
-	for name, value := range h.Headers {
-		if strings.ContainsAny(name+value, "\r\n") || name == "" {
+	for _, name := range slices.Sorted(maps.Keys(h.Headers)) {
+		if strings.ContainsAny(name+h.Headers[name], "\r\n") || name == "" {
 			return fmt.Errorf("headers: %q is not a header of one line", name)
 		}
 	}
@@ -106,7 +106,8 @@ func (h *httpCheck) origin() (pods *httpPods, host bool, err error) {
 
 func newHTTPPods(args map[string]any) (*httpPods, error) {
 	pods := &httpPods{}
-	for name, value := range args {
+	for _, name := range slices.Sorted(maps.Keys(args)) {
+		value := args[name]
 		word, isWord := value.(string)
 		truth, isTruth := value.(bool)
 		switch {
@@ -128,7 +129,6 @@ func newHTTPPods(args map[string]any) (*httpPods, error) {
 	return pods, nil
 }
 
-// Check implements Module.
 func (h *httpCheck) Check(ctx context.Context, t Target) (Change, error) {
 	pods, host, err := h.origin()
 	if err != nil {

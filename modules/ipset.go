@@ -55,7 +55,6 @@ var (
 	ipsetOption = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.:/-]*$`)
 )
 
-// Validate implements Validator.
 func (s *ipset) Validate() error {
 	if s.Name == "" {
 		return s.validateReport()
@@ -96,7 +95,6 @@ func (s *ipset) validateReport() error {
 	return nil
 }
 
-// Check implements Module.
 func (s *ipset) Check(ctx context.Context, t Target) (Change, error) {
 	if s.Name == "" {
 		return s.checkReadable(ctx, t)

@@ -1,6 +1,7 @@
 package modules
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,7 +15,7 @@ type jsonPath string
 func jsonCondition(text string) (jsonPath, string, error) {
 	at := strings.LastIndex(text, "=")
 	if at < 0 {
-		return "", "", fmt.Errorf("it takes jsonpath=PATH=VALUE, such as jsonpath=.status.phase=Running")
+		return "", "", errors.New("it takes jsonpath=PATH=VALUE, such as jsonpath=.status.phase=Running")
 	}
 	path := strings.TrimSuffix(strings.TrimPrefix(text[:at], "{"), "}")
 	if _, err := jsonPath(path).keys(); err != nil {
@@ -60,7 +61,7 @@ func (p jsonPath) keys() ([]any, error) {
 		}
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("the path is empty; such as .status.phase")
+		return nil, errors.New("the path is empty; such as .status.phase")
 	}
 	return keys, nil
 }

@@ -38,7 +38,6 @@ type systemd struct {
 	first *unitState
 }
 
-// Validate implements Validator.
 func (s *service) Validate() error {
 	if s.State == "" && s.Enabled == nil {
 		return errors.New("one of state or enabled is needed")
@@ -46,7 +45,6 @@ func (s *service) Validate() error {
 	return validUnitName(s.Name)
 }
 
-// Check implements Module.
 func (s *service) Check(ctx context.Context, t Target) (Change, error) {
 	now, err := lookAtUnit(ctx, t, s.Name, false)
 	if err != nil {
@@ -58,7 +56,6 @@ func (s *service) Check(ctx context.Context, t Target) (Change, error) {
 	return unitWish{name: s.Name, state: s.State, enabled: s.Enabled}.compare(*s.first, now)
 }
 
-// Validate implements Validator.
 func (s *systemd) Validate() error {
 	switch {
 	case s.Name != "" && s.State == "" && s.Enabled == nil && s.Masked == nil && !s.DaemonReload:
@@ -73,7 +70,6 @@ func (s *systemd) Validate() error {
 	return nil
 }
 
-// Check implements Module.
 func (s *systemd) Check(ctx context.Context, t Target) (Change, error) {
 	if s.Name == "" {
 		return rereadUnits(ctx, t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 )
@@ -31,12 +32,7 @@ func (m *setFact) Validate() error {
 	if len(m.Variables) == 0 {
 		return errors.New("no variable given; write at least one as NAME: VALUE")
 	}
-	names := make([]string, 0, len(m.Variables))
-	for name := range m.Variables {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(m.Variables)) {
 		if !variableName.MatchString(name) {
 			return fmt.Errorf("%q cannot name a variable; use letters, digits and _, beginning with no digit", name)
 		}

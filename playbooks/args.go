@@ -150,7 +150,7 @@ func (r *reader) compile(a *Args, arg source.Arg, n *yaml.Node) {
 		e, err := jinja.ParseExpr(text, pos)
 		r.errs.Add(pos, r.file.Relocate(n, err))
 		a.exprs[n] = e
-	case hasTemplate(n.Value):
+	case jinja.HasTemplate(n.Value):
 		t, err := jinja.Parse(n.Value, pos)
 		r.errs.Add(pos, r.file.Relocate(n, err))
 		a.templates[n] = t

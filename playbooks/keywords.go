@@ -8,6 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"runbook/playbooks/jinja"
 	"runbook/playbooks/vars"
 )
 
@@ -108,7 +109,7 @@ func (r *reader) environment(n *yaml.Node) []*Value {
 	var list []*Value
 	for _, item := range items {
 		t, isText := item.Value, item.Kind == yaml.ScalarNode
-		if item.Kind == yaml.SequenceNode || isText && (isNull(item) || !hasTemplate(t)) {
+		if item.Kind == yaml.SequenceNode || isText && (isNull(item) || !jinja.HasTemplate(t)) {
 			r.fail(item, "%q wants a mapping of names to values, found %s", "environment", shown(item))
 			continue
 		}
@@ -130,7 +131,7 @@ func (r *reader) layer(n *yaml.Node) Layer {
 func (r *reader) duration(keyword string, n *yaml.Node) time.Duration {
 	var t time.Duration
 	switch {
-	case n.Kind == yaml.ScalarNode && hasTemplate(n.Value):
+	case n.Kind == yaml.ScalarNode && jinja.HasTemplate(n.Value):
 		r.fail(n, "templates in %q are not supported yet", keyword)
 	case isNull(n) || len(r.file.Decode(n, &t)) > 0:
 		r.fail(n, "%q wants a number of seconds or a time such as 90s, 5m, 2h, found %s", keyword, shown(n))

@@ -14,8 +14,6 @@ import (
 	"runbook/runner/source"
 )
 
-func hasTemplate(text string) bool { return jinja.HasTemplate(text) }
-
 // playKeywords are those that only plays have; their lists of tasks are read
 // when everything that the tasks inherit is known.
 var playKeywords = map[string]func(*reader, *Play, *yaml.Node){
@@ -106,7 +104,7 @@ func (r *reader) serial(n *yaml.Node) []Batch {
 		text, isPercent := strings.CutSuffix(strings.TrimSpace(item.Value), "%")
 		number, err := strconv.ParseFloat(text, 64)
 		switch {
-		case item.Kind == yaml.ScalarNode && hasTemplate(item.Value):
+		case item.Kind == yaml.ScalarNode && jinja.HasTemplate(item.Value):
 			r.fail(item, `templates in "serial" are not supported yet`)
 		case err != nil || !(number > 0) || number > 1e6 || isPercent && number > 100 || !isPercent && number != float64(int(number)):
 			r.fail(item, `"serial" wants a number of hosts or a percentage such as "30%%", found %s`, shown(item))
@@ -135,7 +133,7 @@ func (r *reader) playVars(p *Play, parts map[string]*yaml.Node) {
 		items = n.Content
 	}
 	for _, item := range items {
-		if item.Kind != yaml.ScalarNode || hasTemplate(item.Value) {
+		if item.Kind != yaml.ScalarNode || jinja.HasTemplate(item.Value) {
 			r.fail(item, `"vars_files" wants paths without templates, found %s`, shown(item))
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"runbook/modules"
+	"runbook/playbooks/jinja"
 	"runbook/runner/source"
 )
 
@@ -163,7 +164,7 @@ func short(name string) string { return name[strings.LastIndexByte(name, '.')+1:
 
 // loop reads a list, or a template that gives one.
 func (r *reader) loop(n *yaml.Node) *Value {
-	if n.Kind == yaml.MappingNode || n.Kind == yaml.ScalarNode && !hasTemplate(n.Value) {
+	if n.Kind == yaml.MappingNode || n.Kind == yaml.ScalarNode && !jinja.HasTemplate(n.Value) {
 		e := r.fail(n, `"loop" wants a list or a template that gives one, found %s`, shown(n))
 		if n.Kind == yaml.ScalarNode && identifier.MatchString(n.Value) {
 			e.Try("write %q", "{{ "+n.Value+" }}")

@@ -3,10 +3,12 @@ package kube
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"k8s.io/client-go/rest"
@@ -109,7 +111,8 @@ func read(o Options) (*api.Config, string, error) {
 // selfContained refuses what would let a kubeconfig that came from another
 // machine run a program here or send a file of this machine to its server.
 func selfContained(config *api.Config, origin string) error {
-	for name, u := range config.AuthInfos {
+	for _, name := range slices.Sorted(maps.Keys(config.AuthInfos)) {
+		u := config.AuthInfos[name]
 		if u.Exec != nil || u.AuthProvider != nil {
 			return fmt.Errorf("%s: user %q gets its credentials from a program; only credentials in the file itself are taken from another machine", origin, name)
 		}
@@ -117,8 +120,8 @@ func selfContained(config *api.Config, origin string) error {
 			return err
 		}
 	}
-	for name, cluster := range config.Clusters {
-		if err := noFile(origin, "cluster", name, cluster.CertificateAuthority); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(config.Clusters)) {
+		if err := noFile(origin, "cluster", name, config.Clusters[name].CertificateAuthority); err != nil {
 			return err
 		}
 	}
@@ -136,7 +139,8 @@ func noFile(origin, what, name string, paths ...string) error {
 
 // trustworthy refuses a program to run that anybody on this machine may choose.
 func trustworthy(config *api.Config) error {
-	for name, u := range config.AuthInfos {
+	for _, name := range slices.Sorted(maps.Keys(config.AuthInfos)) {
+		u := config.AuthInfos[name]
 		if u.Exec == nil || u.LocationOfOrigin == "" {
 			continue
 		}
@@ -153,13 +157,12 @@ func trustworthy(config *api.Config) error {
 }
 
 func contexts(config *api.Config) string {
-	names := make([]string, 0, len(config.Contexts))
-	for name := range config.Contexts {
-		names = append(names, fmt.Sprintf("%q", name))
-	}
-	if len(names) == 0 {
+	if len(config.Contexts) == 0 {
 		return "none"
 	}
-	slices.Sort(names)
+	names := slices.Sorted(maps.Keys(config.Contexts))
+	for i, name := range names {
+		names[i] = strconv.Quote(name)
+	}
 	return strings.Join(names, ", ")
 }

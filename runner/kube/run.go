@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -107,7 +108,7 @@ func (c *Client) ended(ctx context.Context, pod *unstructured.Unstructured, limi
 		case err != nil:
 			return nil, err
 		case object == nil || object["metadata"].(modules.Object)["uid"] != string(pod.GetUID()):
-			return nil, fmt.Errorf("somebody has deleted it")
+			return nil, errors.New("somebody has deleted it")
 		default:
 			pod = &unstructured.Unstructured{Object: object}
 		}

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -151,7 +152,7 @@ func (p place) body(s modules.APIStep) *unstructured.Unstructured {
 // taken its name, or nothing is left, there is nothing to do.
 func (p place) remove(ctx context.Context, s modules.APIStep) (string, error) {
 	if s.UID == "" {
-		return "", fmt.Errorf("the step does not say the UID of the object that is meant")
+		return "", errors.New("the step does not say the UID of the object that is meant")
 	}
 	uid, background := types.UID(s.UID), metav1.DeletePropagationBackground
 	err := p.objects.Delete(ctx, s.Ref.Name, metav1.DeleteOptions{

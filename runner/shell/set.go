@@ -141,12 +141,12 @@ const maxPauses = 6
 // makeRoom closes a shell that nobody uses, and waits for one if need be.
 func (t *Set) makeRoom(ctx context.Context, try int, full error) error {
 	for {
-		idle, any := t.takeIdle()
+		idle, left := t.takeIdle()
 		if idle != nil {
 			return idle.Close()
 		}
 		var again <-chan time.Time
-		if !any {
+		if !left {
 			if try >= maxPauses {
 				return full
 			}
@@ -162,7 +162,9 @@ func (t *Set) makeRoom(ctx context.Context, try int, full error) error {
 	}
 }
 
-func (t *Set) takeIdle() (idle *Shell, any bool) {
+// takeIdle takes a shell that nobody uses out of the set, or says whether any
+// shell is left to wait for.
+func (t *Set) takeIdle() (idle *Shell, left bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for key, m := range t.members {
