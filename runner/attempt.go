@@ -22,7 +22,7 @@ func (x *hostTask) attempt(ctx context.Context, s *scope, number int) done {
 		return x.failed(err)
 	}
 	if v := modules.Verbosity(m); v > x.play.run.Verbosity {
-		return x.skipped(fmt.Sprintf("verbosity %d is wanted", v))
+		return tooQuiet(v)
 	}
 	t, err := x.target(s)
 	if err != nil {
@@ -67,7 +67,7 @@ func (x *hostTask) result(o outcome, err error) done {
 		return x.unknown("an earlier task would change what this one looks at (now: " + err.Error() + ")")
 	default:
 		r.Status, r.Msg = Failed, err.Error()
-		if _, ok := vars["msg"]; !ok || x.task.Def.Name != "assert" {
+		if _, ok := vars["msg"]; !ok || len(o.output) == 0 && x.task.Def.Name != "assert" {
 			vars["msg"] = r.Msg
 		}
 	}
@@ -107,6 +107,10 @@ func printed(vars map[string]any, o outcome) {
 	stdout, stderr := out.Stdout, out.Stderr
 	if !keepsEnds(o.change.Steps) {
 		stdout, stderr = strings.TrimRight(stdout, "\r\n"), strings.TrimRight(stderr, "\r\n")
+	}
+	vars["msg"] = ""
+	if out.Code != 0 {
+		vars["msg"] = "non-zero return code"
 	}
 	vars["rc"], vars["stdout"], vars["stderr"] = out.Code, stdout, stderr
 	vars["stdout_lines"], vars["stderr_lines"] = lines(stdout), lines(stderr)
@@ -230,6 +234,13 @@ func (x *hostTask) unknown(reason string) done {
 func (x *hostTask) skipped(reason string) done {
 	vars := map[string]any{"changed": false, "skipped": true, "skip_reason": reason}
 	return done{result: Result{Status: Skipped, Msg: reason, Vars: vars}, value: jinja.FromGo(vars)}
+}
+
+// tooQuiet is a message for those who ask for more of them.
+func tooQuiet(wanted int) done {
+	vars := map[string]any{"changed": false, "failed": false, "skipped": true, "skipped_reason": "Verbosity threshold not met."}
+	msg := fmt.Sprintf("only with -%s", strings.Repeat("v", wanted))
+	return done{result: Result{Status: Skipped, Msg: msg, Vars: vars}, value: jinja.FromGo(vars)}
 }
 
 // unmet is a task whose condition does not hold. Playbooks compare what they

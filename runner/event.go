@@ -67,7 +67,7 @@ type TaskWaiting struct {
 
 // PlayStopped says why a play ended before its last task.
 type PlayStopped struct {
-	Reason string // "no hosts matched", "no more hosts left"
+	Reason string // "no hosts matched", "no more hosts left", "interrupted"
 	At     time.Time
 }
 

@@ -94,7 +94,8 @@ func (p *play) always(ctx context.Context, b *playbooks.Block, hosts []*host, gu
 	return err
 }
 
-// thresholds stops the play where a task failed on more hosts than it may.
+// thresholds stops the play where a task failed on more hosts than it may. What
+// a rescue may still take back does not count yet.
 func (p *play) thresholds(t *playbooks.Task, hosts []*host, guarded bool) error {
 	var failed, lost int
 	for _, h := range hosts {
@@ -108,6 +109,9 @@ func (p *play) thresholds(t *playbooks.Task, hosts []*host, guarded bool) error 
 	if failed+lost == 0 {
 		return nil
 	}
+	if guarded {
+		return nil
+	}
 	s := p.scope(hosts[0], t.Layers)
 	fatal, err := t.AnyErrorsFatal.On(s)
 	if err != nil {
@@ -117,10 +121,10 @@ func (p *play) thresholds(t *playbooks.Task, hosts []*host, guarded bool) error 
 		for _, h := range hosts {
 			h.failed = h.failed || !h.unreachable
 		}
-		p.aborted = !guarded
+		p.aborted = true
 		return nil
 	}
-	if p.play.MaxFailPercentage == nil || guarded {
+	if p.play.MaxFailPercentage == nil {
 		return nil
 	}
 	percent, err := p.play.MaxFailPercentage.Int(s)

@@ -98,12 +98,14 @@ func (x *hostTask) attempts(ctx context.Context, s *scope) done {
 			number = 0
 		}
 		d := x.attempt(ctx, s, number)
+		if d.result.Status == Unreachable || ctx.Err() != nil {
+			return d // until would speak of a result that there is not
+		}
 		enough, err := x.enough(s, d)
 		if err != nil {
 			return x.failed(fmt.Errorf("until: %w", err))
 		}
-		final := x.play.run.Plan || d.result.Status == Unreachable || ctx.Err() != nil
-		if enough || final {
+		if enough || x.play.run.Plan {
 			return d
 		}
 		if attempt > retries {
@@ -191,7 +193,7 @@ func (x *hostTask) emit(s *scope, d done, item *string, part bool, started time.
 	now := time.Now()
 	e := TaskDone{Task: x.title(s), Host: x.host.name, Pos: x.task.Pos, Item: item, Part: part, Looped: x.task.Loop != nil,
 		Result: r, Took: now.Sub(started), At: now}
-	if name, err := x.task.DelegateTo.Render(s); err == nil {
+	if name, err := x.task.DelegateTo.Render(s); err == nil && name != x.host.name {
 		e.Delegate = name
 	}
 	x.play.run.emit(e)

@@ -17,7 +17,7 @@ func (x *hostTask) loop(ctx context.Context, s *scope, started time.Time) done {
 	var d done
 	switch {
 	case err != nil:
-		d = x.ignorable(s, x.failed(err))
+		d = x.listless(s, err)
 	case len(items) == 0:
 		d = noItems()
 	default:
@@ -25,6 +25,15 @@ func (x *hostTask) loop(ctx context.Context, s *scope, started time.Time) done {
 	}
 	x.emit(s, d, nil, false, started)
 	return d
+}
+
+// listless is a task whose list cannot be had: failed, unless its condition does
+// not hold without an item already.
+func (x *hostTask) listless(s *scope, err error) done {
+	if v, whenErr := x.when(s); whenErr == nil && v.Known && !v.Holds {
+		return x.unmet(v.Reason)
+	}
+	return x.ignorable(s, x.failed(err))
 }
 
 // each runs the items in order. An item sees the facts that those before it
@@ -89,7 +98,7 @@ func (x *hostTask) itemVars(item jinja.Value, i int) playbooks.Layer {
 	}
 	vars := playbooks.Layer{c.Var: item, "ansible_loop_var": jinja.FromGo(c.Var)}
 	if c.Index != "" {
-		vars[c.Index] = jinja.FromGo(i)
+		vars[c.Index], vars["ansible_index_var"] = jinja.FromGo(i), jinja.FromGo(c.Index)
 	}
 	return vars
 }
@@ -106,17 +115,13 @@ func (x *hostTask) label(s *scope, item jinja.Value) string {
 // sum is the result of a loop: changed if an item was, failed if one is,
 // skipped only if all are.
 func (x *hostTask) sum(parts []done, items []jinja.Value) done {
-	name := x.task.LoopControl.Var
-	if name == "" {
-		name = "item"
-	}
 	total := Result{Status: Skipped, Msg: loopMessage(Skipped)}
 	results := make([]any, len(parts))
 	facts := map[string]any{}
 	unsure := false
 	for i, d := range parts {
 		maps.Copy(facts, factsIn(d.result))
-		results[i] = with(with(d.value, name, items[i]), "ansible_loop_var", jinja.FromGo(name))
+		results[i] = x.labelled(d.value, items[i], i)
 		if rank(d.result) > rank(total) {
 			total.Status, total.Err, total.Ignored = d.result.Status, d.result.Err, d.result.Ignored
 			total.Msg = d.result.Msg
@@ -130,20 +135,36 @@ func (x *hostTask) sum(parts []done, items []jinja.Value) done {
 	if len(facts) > 0 {
 		total.Vars = map[string]any{"ansible_facts": facts}
 	}
-	return done{result: total, value: jinja.FromGo(loopVars(total, results, parts)), unsure: unsure}
+	return done{result: total, value: x.loopValue(total, results, unsure), unsure: unsure}
 }
 
-// loopVars is what register gets of a loop. As in Ansible, "failed" is there
-// when an item failed, and "skipped" when one was skipped.
-func loopVars(total Result, results []any, parts []done) map[string]any {
-	vars := map[string]any{"results": results, "changed": total.Changed, "msg": loopMessage(total.Status)}
+// labelled is one item's result with the item in it.
+func (x *hostTask) labelled(v jinja.Value, item jinja.Value, i int) jinja.Value {
+	vars := x.itemVars(item, i)
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		v = with(v, name, vars[name])
+	}
+	return v
+}
+
+// loopValue is what register gets of a loop. As in Ansible, "failed" is there
+// only when an item failed. In a plan, what the items that are yet to be done
+// will say of the whole is unknown.
+func (x *hostTask) loopValue(total Result, results []any, unsure bool) jinja.Value {
+	switch total.Status {
+	case WouldChange, WouldRun, WouldWait, Unknown:
+		known := map[string]any{"results": results}
+		if total.Changed && !unsure {
+			known["changed"] = true
+		}
+		return partial(known, fmt.Sprintf("the result of %q", x.task.Title()))
+	}
+	vars := map[string]any{"results": results, "changed": total.Changed, "skipped": total.Status == Skipped,
+		"msg": loopMessage(total.Status)}
 	if total.Status == Failed {
 		vars["failed"] = true
 	}
-	if slices.ContainsFunc(parts, func(d done) bool { return d.result.Status == Skipped }) {
-		vars["skipped"] = total.Status == Skipped
-	}
-	return vars
+	return jinja.FromGo(vars)
 }
 
 func loopMessage(s Status) string {

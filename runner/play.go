@@ -50,12 +50,16 @@ func (rn *run) play(ctx context.Context, written *playbooks.Play) error {
 		if err := p.tasks(ctx); err != nil {
 			return err
 		}
+		if ctx.Err() != nil {
+			rn.emit(PlayStopped{Reason: "interrupted", At: time.Now()})
+			return nil
+		}
 		if len(names(batch, (*host).up)) == 0 || p.aborted {
 			rn.over = true
 			rn.emit(PlayStopped{Reason: "no more hosts left", At: time.Now()})
 			return nil
 		}
-		if p.finished || ctx.Err() != nil {
+		if p.finished {
 			return nil
 		}
 	}

@@ -5,6 +5,7 @@ package runner
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sort"
 	"sync"
@@ -81,6 +82,8 @@ func (h *host) going() bool { return h.up() && !h.ended }
 // (a pattern that names no host); what hosts reported is in the Summary.
 func (r *Runner) Run(ctx context.Context, book *playbooks.Playbook, inv *inventory.Inventory, extra playbooks.Layer) (Summary, error) {
 	started := time.Now()
+	ctx, stop := interruptible(ctx)
+	defer stop()
 	rn := &run{Runner: r, book: book, inventory: inv, extra: extra, hosts: map[string]*host{}}
 	rn.machines.dial = r.Dial
 	rn.everyone = slices.Clone(inv.Groups()["all"])
@@ -96,6 +99,19 @@ func (r *Runner) Run(ctx context.Context, book *playbooks.Playbook, inv *invento
 	s.Interrupted = ctx.Err() != nil
 	rn.emit(RunDone{Recap: rn.recaps(), Plan: r.Plan, Took: time.Since(started), At: time.Now()})
 	return s, err
+}
+
+// interruptible is ctx with an end that says to the tasks at work what it means
+// for them.
+func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	inner, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		cancel(fmt.Errorf("interrupted (%w): how far it came is not known", context.Cause(ctx)))
+	})
+	return inner, func() {
+		stop()
+		cancel(nil)
+	}
 }
 
 func (rn *run) recaps() []Recap {

@@ -1,7 +1,9 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,8 +41,12 @@ func (fs *faults) add(e runner.TaskDone) {
 	*fs = append(*fs, &fault{task: e.Task, msg: e.Result.Msg, pos: e.Pos, hosts: []string{e.Host}})
 }
 
-// err is all of them as one error, in the order of the run; nil if there is none.
+// err is all of them as one error, by their first host and then by task; nil if
+// there is none. The order of their arrival is another in each run.
 func (fs faults) err() error {
+	slices.SortFunc(fs, func(a, b *fault) int {
+		return cmp.Or(cmp.Compare(slices.Min(a.hosts), slices.Min(b.hosts)), cmp.Compare(a.task, b.task), cmp.Compare(a.msg, b.msg))
+	})
 	var all *multierror.Error
 	for _, f := range fs {
 		all = multierror.Append(all, f)

@@ -1,0 +1,192 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"runbook/inventory"
+	"runbook/modules"
+	"runbook/playbooks"
+	"runbook/playbooks/vars"
+	"runbook/runner/source"
+)
+
+// fleet is hosts whose commands mean something: "false" fails, "lost" is a
+// connection that dies, "only h1 ..." fails anywhere else, "hang" does not end by
+// itself, and everything else is written down.
+type fleet struct {
+	mu     sync.Mutex
+	did    []string // "host: command", sorted by whoever asks
+	away   []string // hosts that cannot be reached
+	tries  map[string]int
+	became []string
+	hung   func() // called when a command hangs, which ends with its context
+}
+
+type fleetHost struct {
+	*world
+	fleet *fleet
+	name  string
+}
+
+type gone struct{}
+
+func (gone) Error() string     { return "connect to 192.0.2.1:22: no route" }
+func (gone) Unreachable() bool { return true }
+
+func (f *fleet) dial(_ context.Context, a Address) (Machine, error) {
+	if slices.Contains(f.away, a.Name) {
+		return nil, gone{}
+	}
+	return &fleetHost{world: &world{}, fleet: f, name: a.Name}, nil
+}
+
+func (h *fleetHost) As(_ context.Context, b Become) (Machine, error) {
+	h.fleet.mu.Lock()
+	defer h.fleet.mu.Unlock()
+	h.fleet.became = append(h.fleet.became, h.name+":"+b.User)
+	return h, nil
+}
+
+func (h *fleetHost) Run(ctx context.Context, r modules.Run) (modules.Output, error) {
+	if r.String() == "hang" {
+		h.fleet.hung()
+		<-ctx.Done()
+		return modules.Output{}, ctx.Err()
+	}
+	h.fleet.mu.Lock()
+	defer h.fleet.mu.Unlock()
+	text := r.String()
+	if r.Env["STAGE"] != "" {
+		text += " STAGE=" + r.Env["STAGE"]
+	}
+	h.fleet.did = append(h.fleet.did, h.name+": "+text)
+	words := strings.Fields(text)
+	switch {
+	case words[0] == "lost":
+		return modules.Output{}, gone{}
+	case words[0] == "false", words[0] == "only" && words[1] != h.name:
+		return modules.Output{Stdout: "out", Stderr: "bad\n", Code: 1}, nil
+	case words[0] == "third":
+		h.fleet.tries[h.name]++
+		return modules.Output{Stdout: fmt.Sprint(h.fleet.tries[h.name])}, nil
+	}
+	return modules.Output{Stdout: strings.Join(words[1:], " ") + "\n"}, nil
+}
+
+// ran is what came of a playbook.
+type ran struct {
+	fleet   *fleet
+	events  []Event
+	summary Summary
+	err     error
+}
+
+// lines are the results as "task host status", those of one task sorted by host.
+func (r ran) lines() []string {
+	var out []string
+	from := 0
+	for _, e := range r.events {
+		switch e := e.(type) {
+		case TaskStarted:
+			from = len(out)
+		case PlayStopped:
+			out = append(out, e.Reason)
+			from = len(out)
+		case TaskDone:
+			line := e.Task + " " + e.Host + " " + string(e.Result.Status)
+			if e.Item != nil {
+				line += " " + *e.Item
+			}
+			if e.Result.Ignored {
+				line += " ignored"
+			}
+			out = append(out, line)
+			slices.Sort(out[from:])
+		}
+	}
+	return out
+}
+
+// result is that of one task on one host.
+func (r ran) result(task, host string) Result {
+	for _, e := range r.events {
+		if d, ok := e.(TaskDone); ok && d.Task == task && d.Host == host {
+			return d.Result
+		}
+	}
+	return Result{}
+}
+
+func (r ran) recap(t *testing.T, host string) Recap {
+	t.Helper()
+	for _, e := range r.events {
+		if d, ok := e.(RunDone); ok {
+			for _, c := range d.Recap {
+				if c.Host == host {
+					return c
+				}
+			}
+		}
+	}
+	t.Fatalf("no recap of %s", host)
+	return Recap{}
+}
+
+// carry runs a playbook's text on h1, h2 and h3.
+func carry(t *testing.T, text string, with ...func(*Runner, *fleet)) ran {
+	t.Helper()
+	return carryIn(t.Context(), t, text, with...)
+}
+
+func carryIn(ctx context.Context, t *testing.T, text string, with ...func(*Runner, *fleet)) ran {
+	t.Helper()
+	book, errs := playbooks.Parse(&source.File{Name: "site.yaml", Data: []byte(text)}, t.TempDir())
+	require.NoError(t, errs.Err())
+	path := filepath.Join(t.TempDir(), "hosts")
+	require.NoError(t, os.WriteFile(path, []byte("[web]\nh1 colour=red\nh2 colour=blue\nh3 colour=green\n"), 0o600))
+	inv, errs := inventory.Load(t.Context(), []string{path})
+	require.NoError(t, errs.Err())
+	out := ran{fleet: &fleet{tries: map[string]int{}}}
+	r := &Runner{
+		Dial:    out.fleet.dial,
+		Cluster: func(context.Context, Reach) (Cluster, error) { return nil, errors.New("no cluster here") },
+		Emit:    func(e Event) { out.events = append(out.events, e) },
+	}
+	for _, w := range with {
+		w(r, out.fleet)
+	}
+	out.summary, out.err = r.Run(ctx, book, inv, vars.Layer{})
+	return out
+}
+
+// said is what the hosts were told to say, without quotes, as it came.
+func (r ran) said() []string {
+	var out []string
+	for _, did := range r.fleet.did {
+		if _, words, found := strings.Cut(did, ": say "); found {
+			out = append(out, "say "+strings.ReplaceAll(words, "'", ""))
+		}
+	}
+	return out
+}
+
+// messages is what each result says, by "task host".
+func (r ran) messages() map[string]string {
+	out := map[string]string{}
+	for _, e := range r.events {
+		if d, ok := e.(TaskDone); ok && !d.Part {
+			out[d.Task+" "+d.Host] = d.Result.Msg
+		}
+	}
+	return out
+}
