@@ -206,6 +206,41 @@ func TestRecapCountsAsAnsibleDoes(t *testing.T) {
 	require.False(t, got.summary.Failed)
 }
 
+func TestTheEndOfARunIsThatOfItsHosts(t *testing.T) {
+	got := carry(t, `
+- hosts: web
+  gather_facts: false
+  tasks:
+  - {name: a, command: only h1}
+  - meta: clear_host_errors
+- hosts: web
+  gather_facts: false
+  serial: 1
+  tasks:
+  - {name: b, command: only h3}
+`)
+	require.NoError(t, got.err)
+	require.Equal(t, []string{"a h1 changed", "a h2 failed", "a h3 failed", "b h1 failed", "no more hosts left"}, got.lines())
+	require.True(t, got.summary.Failed)
+	require.Equal(t, 1, got.recap(t, "h2").Failed)
+
+	cleared := carry(t, `
+- hosts: web
+  gather_facts: false
+  serial: [2, 1]
+  tasks:
+  - {name: a, command: only h1}
+  - meta: clear_host_errors
+  - meta: end_play
+`)
+	require.False(t, cleared.summary.Failed, "nobody is left in failure")
+	var hosts []string
+	for _, r := range cleared.events[len(cleared.events)-1].(RunDone).Recap {
+		hosts = append(hosts, r.Host)
+	}
+	require.Equal(t, []string{"h1", "h2"}, hosts, "the batch of h3 was never begun")
+}
+
 func TestWhereATaskRunsAndAsWhom(t *testing.T) {
 	got := carry(t, `
 - hosts: h1

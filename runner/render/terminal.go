@@ -165,7 +165,7 @@ func (t *Terminal) failed(e runner.TaskDone, who string) {
 	for k, v := range e.Result.Vars {
 		vars[k] = v
 	}
-	vars["changed"], vars["msg"] = false, e.Result.Msg
+	vars["changed"], vars["msg"] = e.Result.Changed, e.Result.Msg
 	delete(vars, "failed")
 	if e.Item != nil {
 		t.printf(red, "failed: [%s] (item=%s) => %s", who, *e.Item, jsonOf(vars, t.o.Verbosity > 0))

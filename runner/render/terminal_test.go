@@ -206,3 +206,18 @@ func TestJSONKeepsTheFirstErrorOfWriting(t *testing.T) {
 	j.Event(runner.RunDone{})
 	require.EqualError(t, j.Err(), "broken pipe")
 }
+
+func TestErrorsAreInTheOrderOfTheHosts(t *testing.T) {
+	failed := func(task, host string) runner.TaskDone {
+		return runner.TaskDone{Task: task, Host: host, Result: runner.Result{Status: runner.Failed, Msg: "no"}}
+	}
+	first := show(Options{}, failed("b", "n3"), failed("b", "n1"), failed("a", "n2"), failed("a", "n1"), runner.RunDone{})
+	require.Contains(t, first, "\nn1, n2: a: no\nn1, n3: b: no\n")
+	require.Equal(t, errorsIn(first), errorsIn(show(Options{}, failed("a", "n1"), failed("a", "n2"), failed("b", "n1"), failed("b", "n3"), runner.RunDone{})))
+}
+
+// errorsIn is what stands after the recap.
+func errorsIn(output string) string {
+	_, errs, _ := strings.Cut(output, "PLAY RECAP")
+	return errs
+}
