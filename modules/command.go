@@ -47,7 +47,7 @@ func (m *command) words() ([]string, error) {
 	if len(m.Argv) > 0 {
 		return m.Argv, nil
 	}
-	words, err := splitWords(m.Cmd)
+	words, err := SplitWords(m.Cmd)
 	if err != nil {
 		return nil, fmt.Errorf("command %q: %w", m.Cmd, err)
 	}

@@ -2,7 +2,7 @@ package modules
 
 import (
 	"context"
-	"crypto/sha1" //nolint:gosec // the checksum that people register, not a defence
+	"crypto/sha1" // the checksum that people register, not a defence
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -50,7 +50,7 @@ func (m *copyFile) Validate() error {
 	case err != nil:
 		return err
 	}
-	_, err = splitWords(m.ValidatedBy)
+	_, err = SplitWords(m.ValidatedBy)
 	return err
 }
 
@@ -72,9 +72,6 @@ func (m *copyFile) data() []byte {
 }
 
 func (m *copyFile) Check(ctx context.Context, t Target) (Change, error) {
-	if err := m.Validate(); err != nil {
-		return Change{}, err
-	}
 	dest, newDir, err := m.find(ctx, t)
 	if err != nil {
 		return Change{}, err
@@ -82,7 +79,7 @@ func (m *copyFile) Check(ctx context.Context, t Target) (Change, error) {
 	if dest.err != nil {
 		return Change{}, dest.err
 	}
-	sum := sha1.Sum(m.data()) //nolint:gosec // as above
+	sum := sha1.Sum(m.data())
 	put := putting{copyFile: m, place: dest, sum: hex.EncodeToString(sum[:])}
 	if put.attributes, err = m.attributes(); err != nil {
 		return Change{}, err
@@ -225,7 +222,7 @@ func (p putting) steps(target string) []Step {
 // validation runs the command on a file of its own, so that a content it does
 // not accept never comes into place.
 func (p putting) validation(target string) Run {
-	words, _ := splitWords(p.ValidatedBy) // Validate has looked at the error
+	words, _ := SplitWords(p.ValidatedBy) // Validate has looked at the error
 	for i, w := range words {
 		parts := strings.Split(w, "%s")
 		for j, part := range parts {

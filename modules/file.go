@@ -51,9 +51,6 @@ func (m *file) Validate() error {
 }
 
 func (m *file) Check(ctx context.Context, t Target) (Change, error) {
-	if err := m.Validate(); err != nil {
-		return Change{}, err
-	}
 	attrs, err := attributesOf(m.Mode, m.Owner, m.Group)
 	if err != nil {
 		return Change{}, err

@@ -141,9 +141,6 @@ func (k *kubectl) Validate() error {
 }
 
 func (k *kubectl) Check(ctx context.Context, t Target) (Change, error) {
-	if err := k.Validate(); err != nil {
-		return Change{}, err
-	}
 	verb, err := k.verb()
 	if err != nil {
 		return Change{}, err

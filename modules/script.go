@@ -25,19 +25,16 @@ type script struct {
 }
 
 func (m *script) Validate() error {
-	if _, err := splitWords(m.Script.Args); err != nil {
+	if _, err := SplitWords(m.Script.Args); err != nil {
 		return fmt.Errorf("arguments %q: %w", m.Script.Args, err)
 	}
-	if _, err := splitWords(m.Executable); err != nil {
+	if _, err := SplitWords(m.Executable); err != nil {
 		return fmt.Errorf("executable %q: %w", m.Executable, err)
 	}
 	return nil
 }
 
 func (m *script) Check(ctx context.Context, t Target) (Change, error) {
-	if err := m.Validate(); err != nil {
-		return Change{}, err
-	}
 	command := strings.TrimSpace(m.Script.Path + " " + m.Script.Args)
 	why, err := guard{m.Chdir, m.Creates, m.Removes}.done(ctx, t)
 	if err != nil {
@@ -55,8 +52,8 @@ func (m *script) Check(ctx context.Context, t Target) (Change, error) {
 // arguments are words: variables in them are completed as in those of command,
 // but they are not read as shell text.
 func (m *script) step(show string) Run {
-	before, _ := splitWords(m.Executable) // Check has looked at the errors
-	after, _ := splitWords(m.Script.Args)
+	before, _ := SplitWords(m.Executable) // Validate has looked at the errors
+	after, _ := SplitWords(m.Script.Args)
 	line := append(shellWords(before), `"$file"`)
 	line = append(line, shellWords(after)...)
 	return Run{

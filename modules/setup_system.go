@@ -106,7 +106,7 @@ func osRelease(text string) map[string]string {
 		if !ok || strings.HasPrefix(key, "#") {
 			continue
 		}
-		if words, err := splitWords(value); err == nil {
+		if words, err := SplitWords(value); err == nil {
 			value = strings.Join(words, " ")
 		}
 		values[key] = value

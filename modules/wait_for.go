@@ -63,9 +63,6 @@ func (m *waitFor) regex() (*regexp.Regexp, error) {
 }
 
 func (m *waitFor) Check(ctx context.Context, t Target) (Change, error) {
-	if err := m.Validate(); err != nil {
-		return Change{}, err
-	}
 	if m.Port == 0 && m.Path == "" {
 		return Change{Steps: []Step{Pause{For: m.Timeout}}, Vars: m.vars()}, nil
 	}

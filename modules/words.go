@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// splitWords splits text into words as a shell does with quotes and
+// SplitWords splits text into words as a POSIX shell does with quotes and
 // backslashes, and as nothing else: no variables, no operators, no comments.
-func splitWords(text string) ([]string, error) {
+func SplitWords(text string) ([]string, error) {
 	var (
 		words  []string
 		word   strings.Builder

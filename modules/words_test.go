@@ -26,7 +26,7 @@ func TestSplitWords(t *testing.T) {
 		{text: `echo end\`, err: "nothing follows the last backslash"},
 	}
 	for _, tt := range tests {
-		got, err := splitWords(tt.text)
+		got, err := SplitWords(tt.text)
 		if tt.err != "" {
 			assert.EqualError(t, err, tt.err, tt.text)
 			continue

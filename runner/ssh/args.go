@@ -2,17 +2,18 @@ package ssh
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"runbook/modules"
 )
 
 // withArgs fills what is zero in the options from ansible_ssh_common_args.
 // What it does not know is an error: an option that is left out in silence may
 // be the one that keeps a connection safe.
 func (o Options) withArgs() (Options, error) {
-	words, err := splitWords(o.Args)
+	words, err := modules.SplitWords(o.Args)
 	for err == nil && len(words) > 0 {
 		var option, value string
 		option, value, words, err = nextOption(words)
@@ -99,44 +100,4 @@ func policyOf(value string) (Policy, error) {
 		return Off, nil
 	}
 	return "", fmt.Errorf("StrictHostKeyChecking %q is not known: yes, accept-new and no are", value)
-}
-
-// splitWords splits as a shell does, for quotes and backslashes. Nothing is
-// expanded.
-func splitWords(text string) ([]string, error) {
-	var words []string
-	var word strings.Builder
-	started, quote, escaped := false, byte(0), false
-	for i := range len(text) {
-		c := text[i]
-		switch {
-		case escaped:
-			word.WriteByte(c)
-			escaped = false
-		case c == '\\' && quote != '\'':
-			started, escaped = true, true
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote != 0:
-			word.WriteByte(c)
-		case c == '\'' || c == '"':
-			started, quote = true, c
-		case c == ' ' || c == '\t' || c == '\n':
-			if started {
-				words = append(words, word.String())
-			}
-			word.Reset()
-			started = false
-		default:
-			started = true
-			word.WriteByte(c)
-		}
-	}
-	if quote != 0 || escaped {
-		return nil, errors.New("a quote is not closed")
-	}
-	if started {
-		words = append(words, word.String())
-	}
-	return words, nil
 }

@@ -21,7 +21,7 @@ func TestArgs(t *testing.T) {
 		"jump":              {"-J a,b@c:2222", Options{Jump: []string{"a", "b@c:2222"}}, ""},
 		"jump by option":    {"-o ProxyJump=bastion", Options{Jump: []string{"bastion"}}, ""},
 		"joined":            {"-Jbastion -oStrictHostKeyChecking=accept-new -p2222", Options{Jump: []string{"bastion"}, HostKeys: AcceptNew, Port: 2222}, ""},
-		"quoted":            {`-o "UserKnownHostsFile /a\ b" -i '/my key' -l admin -F /conf`, Options{KnownHosts: []string{"/a", "b"}, Keys: []string{"/my key"}, User: "admin", ConfigFile: "/conf"}, ""},
+		"quoted":            {`-o "UserKnownHostsFile /a b" -i '/my key' -l admin -F /conf`, Options{KnownHosts: []string{"/a", "b"}, Keys: []string{"/my key"}, User: "admin", ConfigFile: "/conf"}, ""},
 		"checking is off":   {"-o stricthostkeychecking=no", Options{HostKeys: Off}, ""},
 		"unknown option":    {"-C", Options{}, `"-C" is not understood here`},
 		"unknown keyword":   {"-o ProxyCommand=id", Options{}, "-o proxycommand is not understood here"},
@@ -29,7 +29,7 @@ func TestArgs(t *testing.T) {
 		"no value":          {"-J", Options{}, "-J wants a value"},
 		"no setting":        {"-o ProxyJump=", Options{}, "proxyjump wants a value"},
 		"no port":           {"-p 0", Options{}, `-p "0" is not a port`},
-		"open quote":        {"-J 'a", Options{}, "a quote is not closed"},
+		"open quote":        {"-J 'a", Options{}, "the quote ' is never closed"},
 		"unknown policy":    {"-o StrictHostKeyChecking=maybe", Options{}, `"maybe" is not known`},
 		"bad value, quoted": {"-p '22 '", Options{}, `"22 "`},
 	}
