@@ -13,6 +13,7 @@ type Defaults struct {
 	User     string // -u
 	Key      string // --private-key
 	Become   bool   // -b
+	Password string // -K: of whoever becomes another user
 	HostKeys string // from ANSIBLE_HOST_KEY_CHECKING
 }
 

@@ -157,21 +157,32 @@ func (l *loop) settle(ctx context.Context, m modules.Module, c *modules.Change) 
 		if !pauseOrTick(ctx, w.Interval, ticks) {
 			return overdue(ctx, w, *c)
 		}
-		next, err := m.Check(ctx, l.target)
-		switch {
-		case ctx.Err() != nil:
+		err := l.look(ctx, m, c)
+		if ctx.Err() != nil {
 			return overdue(ctx, w, *c)
-		case isUnreachable(err):
-			return err
-		case err != nil:
-			next = *c
-			next.Diffs = []modules.Diff{{What: "check", Have: err.Error(), Want: "an answer"}}
 		}
-		*c = next
+		if err != nil {
+			return err
+		}
 		if len(c.Steps) > 0 {
 			return nil
 		}
 	}
+}
+
+// look checks once more. An error may pass as the condition does: while there is
+// time it is one more thing to wait for. A lost host is not.
+func (l *loop) look(ctx context.Context, m modules.Module, c *modules.Change) error {
+	next, err := m.Check(ctx, l.target)
+	switch {
+	case err == nil:
+		*c = next
+	case ctx.Err() != nil, isUnreachable(err):
+		return err
+	default:
+		c.Diffs = []modules.Diff{{What: "check", Have: err.Error(), Want: "an answer"}}
+	}
+	return nil
 }
 
 // lookAfter looks again when d has passed: what held before may be the state

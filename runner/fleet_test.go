@@ -24,12 +24,13 @@ import (
 // connection that dies, "only h1 ..." fails anywhere else, "hang" does not end by
 // itself, and everything else is written down.
 type fleet struct {
-	mu     sync.Mutex
-	did    []string // "host: command", sorted by whoever asks
-	away   []string // hosts that cannot be reached
-	tries  map[string]int
-	became []string
-	hung   func() // called when a command hangs, which ends with its context
+	mu        sync.Mutex
+	did       []string // "host: command", sorted by whoever asks
+	away      []string // hosts that cannot be reached
+	tries     map[string]int
+	became    []string
+	passwords []string // of those who became somebody else
+	hung      func()   // called when a command hangs, which ends with its context
 }
 
 type fleetHost struct {
@@ -54,6 +55,7 @@ func (h *fleetHost) As(_ context.Context, b Become) (Machine, error) {
 	h.fleet.mu.Lock()
 	defer h.fleet.mu.Unlock()
 	h.fleet.became = append(h.fleet.became, h.name+":"+b.User)
+	h.fleet.passwords = append(h.fleet.passwords, b.Password)
 	return h, nil
 }
 

@@ -127,7 +127,7 @@ func (p *play) become(s, conn *scope, k playbooks.Keywords) (*Become, error) {
 		User:     r.first(r.variable("ansible_become_user"), (&reader{scope: s}).keyword(k.BecomeUser), "root"),
 		Method:   r.first(r.variable("ansible_become_method"), (&reader{scope: s}).keyword(k.BecomeMethod), "sudo"),
 		Flags:    r.first(r.variable("ansible_become_flags"), (&reader{scope: s}).keyword(k.BecomeFlags)),
-		Password: r.variable("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"),
+		Password: r.first(r.variable("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"), p.run.Defaults.Password),
 	}
 	p.run.secrets.add(b.Password)
 	if !on {

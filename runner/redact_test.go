@@ -70,6 +70,23 @@ func TestAWaitingTaskWithNoLogSaysNothing(t *testing.T) {
 	require.NotContains(t, fmt.Sprint(got.events), "hunter2")
 }
 
+func TestThePasswordThatWasAskedForIsTheHostsWithoutOne(t *testing.T) {
+	got := carry(t, `
+- hosts: [h1, h2]
+  gather_facts: false
+  become: true
+  tasks:
+  - {name: a, command: "echo the password is hunter2", vars: {ansible_become_password: "{{ 'own-one' if colour == 'red' else none }}"}}
+`, func(r *Runner, _ *fleet) { r.Defaults.Password = "hunter2" })
+	require.NoError(t, got.err)
+	require.ElementsMatch(t, []string{"own-one", "hunter2"}, got.fleet.passwords)
+	for _, e := range got.events {
+		if d, ok := e.(TaskDone); ok && d.Host == "h2" {
+			require.Equal(t, "the password is ********", d.Result.Vars["stdout"])
+		}
+	}
+}
+
 func (r ran) waits() []TaskWaiting {
 	var out []TaskWaiting
 	for _, e := range r.events {

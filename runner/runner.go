@@ -56,7 +56,8 @@ type run struct {
 	over      bool             // no later play runs
 
 	emitting    sync.Mutex
-	clusterOnce sync.Once
+	opening     sync.Mutex
+	opened      bool
 	clusterConn Cluster
 	clusterErr  error
 }
@@ -148,9 +149,15 @@ func (rn *run) emit(e Event) {
 // cluster opens the Kubernetes API once for all tasks.
 func (rn *run) cluster(p *play) func(context.Context) (Cluster, error) {
 	return func(ctx context.Context) (Cluster, error) {
-		rn.clusterOnce.Do(func() {
-			rn.clusterConn, rn.clusterErr = rn.Cluster(ctx, p.reach)
-		})
+		rn.opening.Lock()
+		defer rn.opening.Unlock()
+		if !rn.opened {
+			conn, err := rn.Cluster(ctx, p.reach)
+			if err != nil && ctx.Err() != nil {
+				return nil, err // the task is out of time: that says nothing of the cluster
+			}
+			rn.opened, rn.clusterConn, rn.clusterErr = true, conn, err
+		}
 		return rn.clusterConn, rn.clusterErr
 	}
 }

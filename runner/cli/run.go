@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -25,6 +24,7 @@ type runFlags struct {
 	forks        int
 	user, key    string
 	become       bool
+	askPassword  bool
 	verbosity    int
 	diff         bool
 	yes          bool
@@ -44,6 +44,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	fs.StringVarP(&f.user, "user", "u", "", "connect as this `user`")
 	fs.StringVar(&f.key, "private-key", "", "connect with this key `file`")
 	fs.BoolVarP(&f.become, "become", "b", false, "act as another user, root unless said otherwise")
+	fs.BoolVarP(&f.askPassword, "ask-become-pass", "K", false, "ask for the password that becoming another user takes")
 	fs.CountVarP(&f.verbosity, "verbose", "v", "say more; twice for more still")
 	fs.BoolVarP(&f.diff, "diff", "D", false, "show what differs")
 	fs.StringVar(&f.output, "output", "text", "text, or json for the events as JSON Lines")
@@ -99,14 +100,18 @@ func (f *runFlags) run(ctx context.Context, env *Env, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := f.confirm(env, path); err != nil {
+	password, err := f.password(ctx, env)
+	if err != nil {
+		return err
+	}
+	if err := f.confirm(ctx, env, path); err != nil {
 		return err
 	}
 	show, finish := f.renderer(env)
 	r := &runner.Runner{
 		Plan: f.check, Forks: f.forks, Limit: f.limit, Verbosity: f.verbosity,
 		Selection: runner.Selection{Tags: f.tags, Skip: f.skip},
-		Defaults:  runner.Defaults{User: f.user, Key: f.key, Become: f.become, HostKeys: hostKeys(env)},
+		Defaults:  runner.Defaults{User: f.user, Key: f.key, Become: f.become, Password: password, HostKeys: hostKeys(env)},
 		Dial:      dial,
 		Cluster:   clusterOf(in.inventory),
 		Emit:      show,
@@ -147,19 +152,6 @@ func (f *runFlags) renderer(env *Env) (show func(runner.Event), finish func() er
 		o.Progress = env.Stderr
 	}
 	return render.NewTerminal(env.Stdout, o).Event, func() error { return nil }
-}
-
-// confirm asks before an apply on a terminal; only "yes" is yes.
-func (f *runFlags) confirm(env *Env, path string) error {
-	if _, tty := terminal(env.Stdin); !tty || f.yes || f.check {
-		return nil
-	}
-	fmt.Fprintf(env.Stderr, "Apply %s? What it would change: runbook plan %s. Only \"yes\" goes on: ", path, path)
-	answer, err := bufio.NewReader(env.Stdin).ReadString('\n')
-	if err != nil || strings.TrimSpace(answer) != "yes" {
-		return fmt.Errorf("not applied")
-	}
-	return nil
 }
 
 // hostKeys is the policy that Ansible's environment variable asks for.
