@@ -32,23 +32,9 @@ func newAptRoot(t *testing.T) *aptRoot {
 		lower = "/"
 	}
 	top := t.TempDir()
-	holder := exec.Command("unshare", "-m", "--propagation", "private", "sh", "-ec", `mount -t tmpfs tmpfs "$1"; cd "$1"
+	pid := hold(t, "unshare", "-m", "--propagation", "private", "sh", "-ec", `mount -t tmpfs tmpfs "$1"; cd "$1"
 mkdir up work root; mount -t overlay -o "lowerdir=$2,upperdir=up,workdir=work" overlay root
 mount -t proc proc root/proc; mount --rbind /dev root/dev; mount -t tmpfs tmpfs root/tmp; echo ready; cat`, "sh", top, lower)
-	holder.Stderr = os.Stderr
-	stdin, err := holder.StdinPipe()
-	require.NoError(t, err)
-	stdout, err := holder.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, holder.Start())
-	t.Cleanup(func() {
-		assert.NoError(t, stdin.Close())
-		assert.NoError(t, holder.Wait())
-	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	require.NoError(t, err)
-	require.Equal(t, "ready\n", line)
-	pid := strconv.Itoa(holder.Process.Pid)
 	root := filepath.Join(top, "root")
 	r := &aptRoot{
 		within: within{here: &here{t: t}, enter: []string{"nsenter", "--mount=/proc/" + pid + "/ns/mnt", "chroot", root}},

@@ -3,9 +3,7 @@ package modules
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -17,20 +15,8 @@ import (
 // own, that goes away with the process that holds it.
 func newNetwork(t *testing.T) within {
 	needsRoot(t, "ipset", "unshare", "nsenter")
-	holder := exec.Command("unshare", "-n", "sh", "-c", "echo ready; cat")
-	stdin, err := holder.StdinPipe()
-	require.NoError(t, err)
-	stdout, err := holder.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, holder.Start())
-	t.Cleanup(func() {
-		assert.NoError(t, stdin.Close())
-		assert.NoError(t, holder.Wait())
-	})
-	ready := make([]byte, len("ready\n"))
-	_, err = stdout.Read(ready)
-	require.NoError(t, err)
-	return within{here: &here{t: t}, enter: []string{"nsenter", "-t", strconv.Itoa(holder.Process.Pid), "-n"}}
+	pid := hold(t, "unshare", "-n", "sh", "-c", "echo ready; cat")
+	return within{here: &here{t: t}, enter: []string{"nsenter", "-t", pid, "-n"}}
 }
 
 func newIpset(name string, members ...string) *ipset {

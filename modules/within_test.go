@@ -1,13 +1,37 @@
 package modules
 
 import (
+	"bufio"
 	"context"
 	"os"
 	"os/exec"
+	"strconv"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
+
+// hold starts a command that says ready and then reads its input until the test
+// ends, so that its namespaces live as long, and returns its process id.
+func hold(t *testing.T, argv ...string) string {
+	t.Helper()
+	holder := exec.Command(argv[0], argv[1:]...)
+	holder.Stderr = os.Stderr
+	stdin, err := holder.StdinPipe()
+	require.NoError(t, err)
+	stdout, err := holder.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, holder.Start())
+	t.Cleanup(func() {
+		assert.NoError(t, stdin.Close())
+		assert.NoError(t, holder.Wait())
+	})
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "ready\n", line)
+	return strconv.Itoa(holder.Process.Pid)
+}
 
 // within is a target that is entered by putting words before every command.
 type within struct {
