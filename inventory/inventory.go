@@ -4,6 +4,7 @@ package inventory
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -167,7 +168,7 @@ func (inv *Inventory) measure() source.Errors {
 	deepest := slices.MaxFunc(slices.Collect(maps.Values(inv.groups)), func(a, b *group) int {
 		return cmp.Or(cmp.Compare(a.depth, b.depth), cmp.Compare(b.name, a.name))
 	})
-	return source.Errors{(&source.Error{Msg: "group " + quote(deepest.name) + " contains itself"}).Try("look at the children of its groups")}
+	return source.Errors{(&source.Error{Msg: fmt.Sprintf("group %q contains itself", deepest.name)}).Try("look at the children of its groups")}
 }
 
 // members are the hosts of a group and of all groups below it, in the order they

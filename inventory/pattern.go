@@ -224,7 +224,5 @@ func (inv *Inventory) unknown(name string) error {
 	if hint == "" {
 		hint = fmt.Sprintf("the inventory has %d hosts in %d groups", len(inv.hosts), len(inv.groups)-2)
 	}
-	return &source.Error{Msg: "no host or group is called " + quote(name), Hint: hint}
+	return &source.Error{Msg: fmt.Sprintf("no host or group is called %q", name), Hint: hint}
 }
-
-func quote(s string) string { return strconv.Quote(s) }

@@ -3,7 +3,6 @@ package playbooks
 import (
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -11,8 +10,6 @@ import (
 	"runbook/playbooks/jinja"
 	"runbook/playbooks/vars"
 )
-
-func quote(s string) string { return strconv.Quote(s) }
 
 // unsupported are the keywords that Ansible has and that are not accepted, with
 // what to write in their place. Accepting one without doing what it says would

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -125,7 +126,7 @@ func shown(n *yaml.Node) string {
 	if n.Kind != yaml.ScalarNode || isNull(n) {
 		return source.Kind(n)
 	}
-	return quote(n.Value)
+	return strconv.Quote(n.Value)
 }
 
 // conditions reads an expression, a boolean, or a list of these.
