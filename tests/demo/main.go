@@ -64,7 +64,10 @@ func (d *demo) down(ctx context.Context) error {
 	title("The lab goes")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
 	defer cancel()
-	return d.timed("lab down", func() error { return d.Lab.Down(ctx) })
+	began := time.Now()
+	err := d.Lab.Down(ctx)
+	fmt.Printf("%8.1f s  lab down\n", time.Since(began).Seconds())
+	return err
 }
 
 func (d *demo) fault(ctx context.Context) error {
@@ -131,7 +134,8 @@ func (d *demo) run(ctx context.Context, part string, args ...string) error {
 	})
 }
 
-// report prints what was measured, and fails where runbook was the slower one.
+// report prints what was measured. It judges nothing: one run on a shared
+// machine is a number, not a verdict.
 func (d *demo) report() error {
 	title("Measured in this run")
 	times := map[string]time.Duration{}
@@ -143,11 +147,8 @@ func (d *demo) report() error {
 		fmt.Printf("%8.1f s  %s\n", p.took.Seconds(), p.part)
 	}
 	ratio := times["the page of shell"].Seconds() / times["runbook apply"].Seconds()
-	fmt.Printf("\nrunbook apply did the six steps %.1f times as fast as the page of shell.\n", ratio)
-	if ratio < 1 {
-		return errors.New("runbook was slower than the page of shell")
-	}
-	return nil
+	_, err := fmt.Printf("\nThe six steps by the page of shell took %.1f times as long as by runbook apply.\n", ratio)
+	return err
 }
 
 func (d *demo) timed(part string, do func() error) error {
