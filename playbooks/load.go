@@ -16,7 +16,7 @@ import (
 // Load reads a playbook and finds every mistake in it that can be found before
 // a host is contacted.
 func Load(path string) (*Playbook, source.Errors) {
-	f, err := source.Read(path)
+	f, err := read(path)
 	if err != nil {
 		return nil, source.Errors{{Msg: "playbook: " + err.Error()}}
 	}

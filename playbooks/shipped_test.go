@@ -21,6 +21,27 @@ func TestShippedPlaybooksHaveNoMistakes(t *testing.T) {
 	}
 }
 
+func TestShippedPlaybooksAreFoundWithoutTheirFiles(t *testing.T) {
+	require.Contains(t, playbooks.Shipped(), "ipset-fix")
+	about, ok := playbooks.About("ipset-fix")
+	require.True(t, ok)
+	require.Contains(t, about, "runbook apply playbooks/ipset-fix.yaml")
+	require.NotContains(t, about, "hosts:")
+	_, ok = playbooks.About("nosuch")
+	require.False(t, ok)
+
+	t.Chdir(t.TempDir())
+	for _, path := range []string{"ipset-fix", "playbooks/ipset-fix.yaml"} {
+		book, errs := playbooks.Load(path)
+		require.NoError(t, errs.Err(), path)
+		require.Len(t, book.Plays, 6, path)
+	}
+	for _, path := range []string{"nosuch", "elsewhere/ipset-fix.yaml", "playbooks/ipset-fix"} {
+		_, errs := playbooks.Load(path)
+		require.ErrorContains(t, errs.Err(), "no such file", path)
+	}
+}
+
 func TestExamplesHaveNoMistakes(t *testing.T) {
 	paths, err := filepath.Glob("../examples/*.yaml")
 	require.NoError(t, err)

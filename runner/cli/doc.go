@@ -12,6 +12,7 @@ import (
 
 	"runbook/examples"
 	"runbook/modules"
+	"runbook/playbooks"
 	"runbook/runner/source"
 )
 
@@ -20,11 +21,11 @@ var topics embed.FS
 
 func newDoc(env *Env) *cobra.Command {
 	return &cobra.Command{
-		Use:   "doc [MODULE|TOPIC]",
-		Short: "Explain a module or a topic, or list them",
+		Use:   "doc [MODULE|PLAYBOOK|TOPIC]",
+		Short: "Explain a module, a shipped playbook or a topic, or list them",
 		Args:  cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return append(modules.Names(), topicNames()...), cobra.ShellCompDirectiveNoFileComp
+			return documented(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -37,14 +38,22 @@ func newDoc(env *Env) *cobra.Command {
 				_, err = env.Stdout.Write(text)
 				return err
 			}
-			known := append(modules.Names(), topicNames()...)
-			err := fmt.Errorf("there is no module or topic %q", args[0])
-			if near := source.Closest(args[0], known); near != "" {
+			if about, ok := playbooks.About(args[0]); ok {
+				_, err := fmt.Fprint(env.Stdout, about)
+				return err
+			}
+			err := fmt.Errorf("there is no module, playbook or topic %q", args[0])
+			if near := source.Closest(args[0], documented()); near != "" {
 				err = fmt.Errorf("%w; did you mean %q?", err, near)
 			}
 			return err
 		},
 	}
+}
+
+// documented is everything that doc can explain.
+func documented() []string {
+	return slices.Concat(modules.Names(), playbooks.Shipped(), topicNames())
 }
 
 func topicNames() []string {
@@ -67,6 +76,7 @@ func listDocs(out io.Writer) error {
 		def, _ := modules.Lookup(name)
 		fmt.Fprintf(w, "  %s\t%s\n", name, def.Doc)
 	}
+	fmt.Fprintf(w, "Playbooks:\n  %s\n", strings.Join(playbooks.Shipped(), ", "))
 	fmt.Fprintf(w, "Topics:\n  %s\n", strings.Join(topicNames(), ", "))
 	return w.Flush()
 }
