@@ -162,7 +162,9 @@ func clients(t *testing.T) map[string]string {
 func TestHTTPCheckFromPods(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ok", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("all ok\n")) })
-	mux.HandleFunc("/down", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "HTTP/1.1 200 OK", http.StatusServiceUnavailable) })
+	mux.HandleFunc("/down", func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "HTTP/1.1 200 OK", http.StatusServiceUnavailable)
+	})
 	mux.Handle("/moved", http.RedirectHandler("/ok", http.StatusFound))
 	mux.HandleFunc("/key", func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Key") != `se"cret` {
