@@ -2,11 +2,15 @@
 # make test    everything: the code, the command line, the lab with the incident
 # make demo    the incident and its end, shown on the lab
 # make lab     bring the lab up and leave it up; make lab-down takes it away
-.PHONY: build test unit lab-test vet demo lab lab-down bench
+.PHONY: build test unit lab-test vet deps demo lab lab-down bench
 
 GO    := go
 UNIT   = $(shell $(GO) list ./... | grep -v '^runbook/tests')
 LABCTL = $(GO) run ./tests/lab/labctl
+
+# What the lab and the tests with real tools want of Debian.
+PACKAGES = ca-certificates debootstrap openssh-client openssh-server sudo curl wget procps iproute2 iptables conntrack ipset \
+	etcd-server containerd runc containernetworking-plugins busybox-static systemd
 
 # $(call timed,part,command) runs a command and says how long it took.
 timed = @began=$$(date +%s); { $(2); } && echo "== $(1): $$(($$(date +%s) - began)) s"
@@ -14,7 +18,7 @@ timed = @began=$$(date +%s); { $(2); } && echo "== $(1): $$(($$(date +%s) - bega
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o runbook .
 
-test: build vet unit lab-test
+test: deps build vet unit lab-test
 
 vet:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -30,10 +34,15 @@ lab-test:
 	$(call timed,tests on the lab,$(GO) test -p 1 -timeout 40m -v ./tests/...)
 	@test "$$(id -u)" != 0 || { parts=$$($(LABCTL) parts) && eval "$$parts" && $(GO) test -count=1 -timeout 10m -run Confirmed ./modules ./runner/kube; }
 
-demo: build
+# As root on Debian: install what is missing, upgrade nothing.
+deps:
+	@test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || dpkg-query -W $(PACKAGES) >/dev/null 2>&1 || \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-upgrade $(PACKAGES) >/dev/null; }
+
+demo: deps build
 	$(GO) run ./tests/demo
 
-lab:
+lab: deps
 	$(LABCTL) up
 
 lab-down:
