@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"slices"
 	"sync"
 
 	"runbook/playbooks/jinja"
@@ -10,6 +11,11 @@ import (
 // goes through hostvars again. A circle has to end somewhere: the variable that
 // goes further is undefined.
 const hostvarsDepth = 3
+
+// everywhere are names that mean the same for every host. They are not repeated
+// in hostvars: lists of all hosts, once for each host, would be quadratic.
+var everywhere = []string{"hostvars", "groups", "play_hosts", "ansible_play_batch", "ansible_play_hosts",
+	"ansible_play_hosts_all", "ansible_check_mode", "ansible_limit", "playbook_dir", "omit"}
 
 // hostvars is every host's variables, made when a task first asks for them and
 // kept until a result changes them. The zero hostvars is ready.
@@ -56,7 +62,7 @@ func (p *play) varsOf(h *host, depth int) map[string]any {
 	s := p.scopeAt(h, nil, depth+1)
 	vars := map[string]any{}
 	for _, name := range s.Names() {
-		if name == "hostvars" {
+		if slices.Contains(everywhere, name) {
 			continue
 		}
 		v, ok := s.Lookup(name)
