@@ -92,10 +92,11 @@ func (l *loop) takeAll(ctx context.Context, steps []modules.Step, o *outcome) (d
 	done = true
 	for _, s := range steps {
 		out, err := take(ctx, l.target, s)
-		if opaque(s) {
+		ran := err == nil || finished(err)
+		if opaque(s) && ran {
 			o.output = append(o.output, out)
 		}
-		if acts(s) && (err == nil || opaque(s) && finished(err)) {
+		if acts(s) && (err == nil || opaque(s) && ran) {
 			o.status = Changed
 			done = opaque(s)
 		}

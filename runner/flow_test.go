@@ -286,3 +286,18 @@ func TestAPatternThatNamesNobodyIsAnError(t *testing.T) {
 	require.ErrorContains(t, got.err, `"wbe"`)
 	require.ErrorContains(t, got.err, "web")
 }
+
+func TestACommandThatNeverRanHasNoExitCode(t *testing.T) {
+	got := carry(t, `
+- hosts: h1
+  gather_facts: false
+  tasks:
+  - {name: a, command: lost, ignore_errors: true}
+- hosts: h2
+  gather_facts: false
+  tasks:
+  - {name: b, command: "false", ignore_errors: true}
+`)
+	require.NotContains(t, got.result("a", "h1").Vars, "rc")
+	require.Equal(t, 1, got.result("b", "h2").Vars["rc"])
+}
