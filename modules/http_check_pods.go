@@ -27,20 +27,20 @@ func (h *httpCheck) askPods(ctx context.Context, t Target, who httpPods) ([]http
 	if err != nil {
 		return nil, err
 	}
-	var answers []httpAnswer
+	var running []httpPod
 	for _, pod := range pods {
-		p := newHTTPPod(pod)
-		if p.over {
-			continue
+		if p := newHTTPPod(pod); !p.over {
+			running = append(running, p)
 		}
-		answer := httpAnswer{from: "pod " + p.namespace + "/" + p.name, cause: "the pod is " + p.phase}
-		if p.phase == "Running" {
-			answer, err = h.askPod(ctx, cluster, p, who.container)
+	}
+	answers, err := atOnce(running, func(p httpPod) (httpAnswer, error) {
+		if p.phase != "Running" {
+			return httpAnswer{from: p.words(), cause: "the pod is " + p.phase}, nil
 		}
-		if err != nil {
-			return nil, err
-		}
-		answers = append(answers, answer)
+		return h.askPod(ctx, cluster, p, who.container)
+	})
+	if err != nil {
+		return nil, err
 	}
 	if len(answers) == 0 {
 		return nil, fmt.Errorf("from: the selector %q finds no pod that runs or will run in namespace %q", who.selector, who.namespace)
@@ -53,6 +53,8 @@ type httpPod struct {
 	namespace, name, phase string
 	over                   bool // it has ended, or is being deleted
 }
+
+func (p httpPod) words() string { return "pod " + p.namespace + "/" + p.name }
 
 func newHTTPPod(pod Object) httpPod {
 	meta, _ := pod["metadata"].(map[string]any)
@@ -67,7 +69,7 @@ func newHTTPPod(pod Object) httpPod {
 }
 
 func (h *httpCheck) askPod(ctx context.Context, cluster Cluster, p httpPod, container string) (httpAnswer, error) {
-	answer := httpAnswer{from: "pod " + p.namespace + "/" + p.name}
+	answer := httpAnswer{from: p.words()}
 	command := PodCommand{
 		Namespace: p.namespace, Pod: p.name, Container: container,
 		Argv: []string{"/bin/sh", "-c", httpScript, "sh"}, Limit: h.Timeout + httpSlack,

@@ -73,23 +73,30 @@ func (k *kubectl) podCommand(pod Object) (PodCommand, error) {
 
 func (k *kubectl) execReadOnly(ctx context.Context, c Cluster, pods []Object) (Change, error) {
 	change := Change{Wait: Wait{On: []Ref{k.ref()}, Interval: lookEvery}}
-	results := []any{}
-	for _, pod := range pods {
+	outputs, err := atOnce(pods, func(pod Object) (Output, error) {
 		in, err := k.podCommand(pod)
 		if err != nil {
-			return Change{}, err
+			return Output{}, err
 		}
-		out, err := c.Query(ctx, in)
-		if err != nil {
-			return Change{}, err
-		}
+		return c.Query(ctx, in)
+	})
+	if err != nil {
+		return Change{}, err
+	}
+	argv, err := k.argv()
+	if err != nil {
+		return Change{}, err
+	}
+	results := []any{}
+	for i, pod := range pods {
+		out := outputs[i]
 		results = append(results, map[string]any{
-			"pod": in.Pod, "node": dig[string](pod, "spec", "nodeName"), "container": in.Container,
+			"pod": nameOf(pod), "node": dig[string](pod, "spec", "nodeName"), "container": k.containerOf(pod),
 			"rc": out.Code, "stdout": strings.TrimRight(out.Stdout, "\r\n"), "stderr": strings.TrimRight(out.Stderr, "\r\n"),
 		})
 		if out.Code != 0 {
 			have := strings.TrimSpace(fmt.Sprintf("exit code %d %s", out.Code, lastWords(out)))
-			change.Diffs = append(change.Diffs, Diff{What: strings.Join(in.Argv, " ") + " in " + podWords(pod), Have: have, Want: "exit code 0"})
+			change.Diffs = append(change.Diffs, Diff{What: strings.Join(argv, " ") + " in " + podWords(pod), Have: have, Want: "exit code 0"})
 		}
 	}
 	change.Vars = map[string]any{"pods": results, "count": len(results)}

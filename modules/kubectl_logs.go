@@ -122,22 +122,28 @@ func (k *kubectl) logs(ctx context.Context, c Cluster) (Change, error) {
 	if change.Diffs, err = k.miscounted(ctx, c, len(pods)); err != nil {
 		return Change{}, err
 	}
+	logs, err := atOnce(pods, func(pod Object) (podLog, error) { return k.podLog(ctx, c, pod, patterns) })
+	if err != nil {
+		return Change{}, err
+	}
 	read := []any{}
-	for _, pod := range pods {
-		facts, diffs, err := k.podLog(ctx, c, pod, patterns)
-		if err != nil {
-			return Change{}, err
-		}
-		read = append(read, facts)
-		change.Diffs = append(change.Diffs, diffs...)
+	for _, l := range logs {
+		read = append(read, l.facts)
+		change.Diffs = append(change.Diffs, l.diffs...)
 	}
 	change.Vars = map[string]any{"pods": read, "count": len(read)}
 	return awaiting(change, k.limit(0))
 }
 
+// podLog is what one pod has logged, for register, and what is wrong with it.
+type podLog struct {
+	facts map[string]any
+	diffs []Diff
+}
+
 // podLog searches the log of one pod. A log that cannot be read is a difference
 // too: of such a pod nothing is known, least of all that it is clean.
-func (k *kubectl) podLog(ctx context.Context, c Cluster, pod Object, p logPatterns) (map[string]any, []Diff, error) {
+func (k *kubectl) podLog(ctx context.Context, c Cluster, pod Object, p logPatterns) (podLog, error) {
 	status := containerStatus(pod, k.containerOf(pod))
 	req := LogRequest{Namespace: dig[string](pod, "metadata", "namespace"), Pod: nameOf(pod), Container: k.containerOf(pod)}
 	req.Since, _ = k.sinceTime()
@@ -153,12 +159,12 @@ func (k *kubectl) podLog(ctx context.Context, c Cluster, pod Object, p logPatter
 		before, err = c.Logs(ctx, req)
 	}
 	if ctx.Err() != nil {
-		return nil, nil, ctx.Err()
+		return podLog{}, ctx.Err()
 	}
 	what := "log of " + podWords(pod)
 	if err != nil {
 		facts["error"] = err.Error()
-		return facts, []Diff{{What: what, Have: "not readable: " + err.Error(), Want: "readable"}}, nil
+		return podLog{facts, []Diff{{What: what, Have: "not readable: " + err.Error(), Want: "readable"}}}, nil
 	}
 	lines := lastLife(p.after, logLines(text))
 	if len(lines) > 0 {
@@ -168,7 +174,7 @@ func (k *kubectl) podLog(ctx context.Context, c Cluster, pod Object, p logPatter
 	facts["required"] = lineCounts(p.require, lines)
 	all := append(logLines(before), lines...)
 	facts["absent"] = lineCounts(p.absent, all)
-	return facts, append(missingLines(what, p.require, lines), unwantedLines(what, p.absent, all)...), nil
+	return podLog{facts, append(missingLines(what, p.require, lines), unwantedLines(what, p.absent, all)...)}, nil
 }
 
 // containerOf is the container that is asked for, or the pod's default.
