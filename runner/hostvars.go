@@ -47,11 +47,11 @@ func (p *play) hostvars(depth int) (jinja.Value, bool) {
 	level.mu.Lock()
 	defer level.mu.Unlock()
 	if level.all == nil {
-		all := map[string]any{}
+		all := &jinja.Dict{Settled: true} // varsOf has rendered all there is
 		for _, name := range p.run.everyone {
-			all[name] = p.varsOf(p.run.stranger(name), depth)
+			all.Set(name, jinja.FromGo(p.varsOf(p.run.stranger(name), depth)))
 		}
-		level.all = jinja.FromGo(all)
+		level.all = all
 	}
 	return level.all, true
 }

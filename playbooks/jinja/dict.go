@@ -15,6 +15,10 @@ type Dict struct {
 	// Rest, where set, is what every key that is missing here yields: the
 	// dictionary is not known as a whole yet.
 	Rest *Unknown
+
+	// Settled, where set, promises that no text in here is a template any more.
+	// A big dictionary is then not searched for one each time it is looked up.
+	Settled bool
 }
 
 // Len is the number of keys that are known.

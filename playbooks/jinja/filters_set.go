@@ -13,7 +13,7 @@ func setFilters() builtins {
 		"difference":           define("b!", func(a *args) (Value, error) { return chosen(a, false) }),
 		"symmetric_difference": define("b!", symmetricDifference),
 		"subelements":          define("subelements! skip_missing", subelements),
-		"extract":              define("container! morekeys", extract),
+		"extract":              define("container! morekeys", extract).looking(shape),
 	}
 }
 

@@ -277,6 +277,9 @@ func (r *renderer) resolveItems(items []Value, x expr) ([]Value, error) {
 }
 
 func (r *renderer) resolveDict(d *Dict, x expr) (Value, error) {
+	if d.Settled {
+		return d, nil
+	}
 	values, err := r.resolveItems(d.values, x)
 	if err != nil {
 		return d, err

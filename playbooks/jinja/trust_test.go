@@ -108,3 +108,18 @@ func TestRenderingDoesNotChangeTheScope(t *testing.T) {
 	_, err := renderText("{{ d['update']({'b': 2}) }}", scope)
 	require.ErrorContains(t, err, "can only be called by its name")
 }
+
+// A settled dictionary is not searched for templates, however big it is: it is
+// the very same value that comes back.
+func TestSettled(t *testing.T) {
+	open, settled := &Dict{}, &Dict{Settled: true}
+	for _, d := range []*Dict{open, settled} {
+		d.Set("a", Trusted("{{ 1 + 1 }}", at(1, 1)))
+	}
+	got, err := Resolve(open, vars{})
+	require.NoError(t, err)
+	assert.Equal(t, "{'a': 2}", Text(got))
+	got, err = Resolve(settled, vars{})
+	require.NoError(t, err)
+	assert.Same(t, settled, got)
+}
