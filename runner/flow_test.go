@@ -281,10 +281,23 @@ func TestWhatATargetPrintsIsNoTemplate(t *testing.T) {
 	require.Equal(t, "h1: echo '{{' colour '}}' '{{' colour '}}'", got.fleet.did[1])
 }
 
-func TestAPatternThatNamesNobodyIsAnError(t *testing.T) {
-	got := carry(t, "- hosts: wbe\n  tasks: [{ping: }]\n")
+func TestPatternsThatNameNobodyAreFoundBeforeAHostIsContacted(t *testing.T) {
+	got := carry(t, `
+- hosts: web
+  gather_facts: false
+  tasks: [{command: "true"}]
+- hosts: wbe
+  tasks: [{ping: }]
+- hosts: "{{ nowhere }}"
+  tasks: [{ping: }]
+`, func(r *Runner, _ *fleet) { r.Limit = "h9" })
+	require.ErrorContains(t, got.err, `site.yaml:5:10: `)
 	require.ErrorContains(t, got.err, `"wbe"`)
-	require.ErrorContains(t, got.err, "web")
+	require.ErrorContains(t, got.err, `did you mean "web"?`)
+	require.ErrorContains(t, got.err, `"nowhere" is undefined`)
+	require.ErrorContains(t, got.err, `--limit: `)
+	require.Empty(t, got.fleet.did)
+	require.Empty(t, got.events)
 }
 
 func TestACommandThatNeverRanHasNoExitCode(t *testing.T) {

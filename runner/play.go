@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -76,18 +75,13 @@ func (p *play) name() (string, error) {
 }
 
 // findHosts selects the play's hosts that --limit leaves and no earlier play
-// has lost. A pattern that fits nothing is an error: a run that silently did
-// nothing would look like a run that had nothing to do.
+// has lost.
 func (p *play) findHosts() error {
-	pattern, err := p.play.Hosts.Render(p.outside())
+	found, err := p.selected()
 	if err != nil {
 		return err
 	}
-	found, err := p.run.inventory.Select(pattern)
-	if err != nil {
-		return fmt.Errorf("%s: hosts: %w", p.play.Hosts.Pos, err)
-	}
-	limit, err := p.limit()
+	limit, err := p.run.limit()
 	if err != nil {
 		return err
 	}
@@ -103,23 +97,6 @@ func (p *play) findHosts() error {
 		}
 	}
 	return nil
-}
-
-// limit is the set of hosts that --limit names; nil without one. The controller
-// itself is never left out: its tasks are about the others.
-func (p *play) limit() (map[string]bool, error) {
-	if p.run.Limit == "" {
-		return nil, nil
-	}
-	found, err := p.run.inventory.Limit(p.run.Limit)
-	if err != nil {
-		return nil, fmt.Errorf("--limit: %w", err)
-	}
-	limit := map[string]bool{}
-	for _, h := range found {
-		limit[h.Name] = true
-	}
-	return limit, nil
 }
 
 // tasks runs the whole play on its batch. Handlers run after each section.

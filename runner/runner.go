@@ -88,6 +88,9 @@ func (r *Runner) Run(ctx context.Context, book *playbooks.Playbook, inv *invento
 	rn := &run{Runner: r, book: book, inventory: inv, extra: extra, hosts: map[string]*host{}}
 	rn.machines.dial = r.Dial
 	rn.everyone = slices.Clone(inv.Groups()["all"])
+	if err := rn.patterns(); err != nil {
+		return Summary{}, err
+	}
 	defer rn.machines.closeAll()
 	rn.emit(RunStarted{Playbook: book.Path, Plan: r.Plan, Tasks: count(book), At: started})
 	var err error

@@ -1,0 +1,66 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+
+	"runbook/inventory"
+	"runbook/playbooks"
+	"runbook/runner/source"
+)
+
+// patterns finds every pattern that names nobody, before a host is contacted: a
+// run that silently did nothing would look like one that had nothing to do.
+func (rn *run) patterns() error {
+	var mistakes source.Errors
+	for _, written := range rn.book.Plays {
+		p := &play{run: rn, play: written}
+		if _, err := p.selected(); err != nil {
+			mistakes = append(mistakes, placed(err, written.Hosts))
+		}
+	}
+	if _, err := rn.limit(); err != nil {
+		mistakes = append(mistakes, &source.Error{Msg: err.Error()})
+	}
+	return mistakes.Err()
+}
+
+// placed is an error at the text that it is about, unless it has a place already.
+func placed(err error, at *playbooks.Text) *source.Error {
+	var mistake *source.Error
+	if !errors.As(err, &mistake) {
+		mistake = &source.Error{Msg: err.Error()}
+	}
+	if mistake.Pos.File != nil {
+		return mistake
+	}
+	here := *mistake
+	here.Pos, here.Len = at.Pos, len([]rune(at.Source))
+	return &here
+}
+
+// selected is whom the play's pattern means.
+func (p *play) selected() ([]*inventory.Host, error) {
+	pattern, err := p.play.Hosts.Render(p.outside())
+	if err != nil {
+		return nil, err
+	}
+	return p.run.inventory.Select(pattern)
+}
+
+// limit is the set of hosts that --limit names; nil without one. The controller
+// itself is never left out: its tasks are about the others.
+func (rn *run) limit() (map[string]bool, error) {
+	if rn.Limit == "" {
+		return nil, nil
+	}
+	found, err := rn.inventory.Limit(rn.Limit)
+	if err != nil {
+		return nil, fmt.Errorf("--limit: %w", err)
+	}
+	limit := map[string]bool{}
+	for _, h := range found {
+		limit[h.Name] = true
+	}
+	return limit, nil
+}
