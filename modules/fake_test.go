@@ -17,6 +17,7 @@ type fake struct {
 	responses map[string]Response // by URL
 	errs      map[string]error    // by command line, path or URL: it cannot be asked
 	cluster   Cluster             // nil: there is none
+	predicted []Effect            // what earlier tasks of the plan would have done
 
 	mu    sync.Mutex
 	asked []string // command lines, paths and URLs, in order
@@ -43,6 +44,15 @@ func (f *fake) Cluster(context.Context) (Cluster, error) {
 		return nil, ErrNoCluster
 	}
 	return f.cluster, nil
+}
+
+func (f *fake) Predicted(thing Thing, name string) (Effect, bool) {
+	for _, e := range f.predicted {
+		if e.Thing == thing && e.Name == name {
+			return e, true
+		}
+	}
+	return Effect{}, false
 }
 
 func answer[T any](f *fake, kind, key string, known map[string]T) (T, error) {

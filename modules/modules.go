@@ -66,6 +66,19 @@ type Target interface {
 	Fetch(ctx context.Context, req Request) (Response, error)
 	// Cluster is the Kubernetes API, read-only.
 	Cluster(ctx context.Context) (Cluster, error)
+	// Predicted is what earlier tasks of the same plan would have made of a
+	// thing by now. Only a plan predicts; an apply looks at what is there.
+	Predicted(thing Thing, name string) (Effect, bool)
+}
+
+// Rememberer is a Module whose Check compares with what it saw first (a unit's
+// invocation, a workload's generation). The engine keeps that with the intent,
+// and gives it to the module of a resumed run before its first Check.
+type Rememberer interface {
+	// Seen is what the first Check saw, as JSON; nil before it.
+	Seen() []byte
+	// Recall makes seen what the first Check saw.
+	Recall(seen []byte) error
 }
 
 // Change is what stands between the target and what was asked.
@@ -83,6 +96,45 @@ type Change struct {
 	Vars  map[string]any // what `register:` gets, beside changed, failed and what the steps printed
 	Notes []string       // what people should know and no diff says: warnings, kept-back packages
 	Wait  Wait           // how long and how often to look again
+	// Effects are what the steps would leave behind, for the Checks that follow
+	// in the same plan. Those of Write and Remove steps need not be given.
+	Effects []Effect
+}
+
+// Effect is what a change would make of one thing on the target.
+type Effect struct {
+	Thing Thing
+	Name  string // a path, a package, "namespace/name" of an object...
+	Gone  bool   // it would not be there any more
+	State any    // what it would be, in the words of its kind; nil: it is there, and no more is known
+	By    string // the task that would bring it about; the engine sets it
+}
+
+// Thing is a kind of thing that tasks bring about and later tasks look at.
+type Thing string
+
+// The things, with the State that their effects have.
+const (
+	APath    Thing = "path"    // File; a directory has Mode.IsDir, unknown content is nil Data with Size -1
+	APackage Thing = "package" // string: its version
+	AUnit    Thing = "unit"    // string: active or inactive
+	AUser    Thing = "user"    // User
+	AGroup   Thing = "group"   // Group
+	ASet     Thing = "set"     // of ipset: []string, its members, sorted
+	AnObject Thing = "object"  // Object, as the server would have it; the name is "Kind.group/namespace/name"
+)
+
+// User is an account, as /etc/passwd has it.
+type User struct {
+	Name, Home, Shell string
+	UID, GID          int // -1 where the target would choose
+	Groups            []string
+}
+
+// Group is a group, as /etc/group has it.
+type Group struct {
+	Name string
+	GID  int // -1 where the target would choose
 }
 
 // Diff is one difference, for people.

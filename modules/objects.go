@@ -75,6 +75,9 @@ type APIStep struct {
 	Force     bool   // apply: take over fields that others own
 	Grace     *int64 // delete: seconds
 	Command   string // the equivalent kubectl command line
+	// Event says that the body holds the time or the run (a restart): a plan and
+	// its apply then differ in it, and are compared without it.
+	Event bool
 }
 
 // PodExec runs a command in a container. It is opaque.

@@ -18,7 +18,15 @@ type world struct {
 	code int // of every command
 }
 
-func (w *world) Run(_ context.Context, r modules.Run) (modules.Output, error) {
+func (w *world) Query(ctx context.Context, r modules.Run) (modules.Output, error) {
+	return w.Do(ctx, "", r)
+}
+func (w *world) Lock(context.Context, Holder) (Grip, error) { return Grip{}, nil }
+func (w *world) Collect(context.Context, string) (Fate, modules.Output, error) {
+	return Never, modules.Output{}, nil
+}
+func (w *world) Forget(context.Context, []string) error { return nil }
+func (w *world) Do(_ context.Context, _ string, r modules.Run) (modules.Output, error) {
 	w.did = append(w.did, r.String())
 	return modules.Output{Stdout: "said\n", Code: w.code}, nil
 }

@@ -16,6 +16,8 @@ type RunStarted struct {
 	Playbook string
 	Plan     bool
 	Tasks    int // in all plays, each counted once
+	Resumed  bool
+	Pending  []Notification // handlers that earlier runs left, and that this one will run
 	At       time.Time
 }
 
@@ -46,6 +48,8 @@ type TaskDone struct {
 	Item     *string // the label of the loop item
 	Part     bool    // of a loop: the result of the whole task follows
 	Looped   bool    // the task has a loop
+	Handler  bool
+	Recalled bool // by an earlier life of the run: nothing was done now
 	Result   Result
 	Took     time.Duration
 	At       time.Time
@@ -73,10 +77,12 @@ type PlayStopped struct {
 
 // RunDone closes the run.
 type RunDone struct {
-	Recap []Recap // by host, sorted
-	Plan  bool
-	Took  time.Duration
-	At    time.Time
+	Recap   []Recap // by host, sorted
+	Plan    bool
+	Rescues int            // of a plan: tasks that run only where another fails
+	Pending []Notification // handlers that were notified and have not run
+	Took    time.Duration
+	At      time.Time
 }
 
 func (RunStarted) event()  {}

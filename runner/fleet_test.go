@@ -59,7 +59,11 @@ func (h *fleetHost) As(_ context.Context, b Become) (Machine, error) {
 	return h, nil
 }
 
-func (h *fleetHost) Run(ctx context.Context, r modules.Run) (modules.Output, error) {
+func (h *fleetHost) Query(ctx context.Context, r modules.Run) (modules.Output, error) {
+	return h.Do(ctx, "", r)
+}
+
+func (h *fleetHost) Do(ctx context.Context, _ string, r modules.Run) (modules.Output, error) {
 	if r.String() == "hang" {
 		h.fleet.hung()
 		<-ctx.Done()

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"net"
+	"time"
 
 	"runbook/modules"
 )
@@ -12,14 +13,65 @@ import (
 type Machine interface {
 	Shell
 	Files
+	Keeper
 	Wire
 }
 
-// Shell runs commands and reads files as one user of the machine.
+// Shell looks at the machine as one of its users.
 type Shell interface {
-	Run(ctx context.Context, cmd modules.Run) (modules.Output, error)
+	// Query runs a read-only command; it is ended with the connection.
+	Query(ctx context.Context, cmd modules.Run) (modules.Output, error)
 	ReadFile(ctx context.Context, path string) (modules.File, error)
 }
+
+// Keeper carries out the commands that change the machine. It stands on the
+// machine itself, so that what it knows outlives the connection and this program.
+type Keeper interface {
+	// Lock makes the run the only writer on the machine, for this user, until
+	// the connection ends. It returns at once where the run has the lock. The
+	// error is a *Held where another has it.
+	Lock(ctx context.Context, by Holder) (Grip, error)
+	// Do runs a command that changes the machine, under a name that no other
+	// command has. A name that the machine knows already is not run again: Do
+	// then waits for what it came to. The machine must be locked.
+	Do(ctx context.Context, id string, cmd modules.Run) (modules.Output, error)
+	// Collect says what became of a command, and waits while it runs.
+	Collect(ctx context.Context, id string) (Fate, modules.Output, error)
+	// Forget drops what the machine keeps of commands.
+	Forget(ctx context.Context, ids []string) error
+}
+
+// Holder says who has a machine, or wants it.
+type Holder struct {
+	Run     string    // the run's id: what an earlier life of the run holds is taken over
+	Session string    // this life of the run: what it holds, all its connections hold
+	Who     string    // user@controller
+	Since   time.Time // by the controller's clock
+}
+
+// Grip is a lock that was had.
+type Grip struct {
+	Boot  string // names the machine's boot; empty where it does not say
+	Fresh bool   // it was not held before: what was looked at so far may have changed since
+}
+
+// Held is the error of a lock that another has.
+type Held struct{ By Holder }
+
+func (h *Held) Error() string {
+	return "locked by run " + h.By.Run + " of " + h.By.Who + " since " + h.By.Since.Format(time.DateTime)
+}
+
+// Fate is what became of a command that was to be carried out.
+type Fate string
+
+// The fates. Gone is that of a command of which the machine cannot say how it
+// ended: it was killed with its supervisor, or the machine went down.
+const (
+	Never    Fate = "never started"
+	Finished Fate = "finished"
+	Gone     Fate = "gone"
+)
 
 // Files changes files as one user of the machine.
 type Files interface {

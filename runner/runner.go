@@ -28,7 +28,43 @@ type Runner struct {
 	Dial    func(context.Context, Address) (Machine, error)
 	Cluster func(context.Context, Reach) (Cluster, error) // asked once a run, when the first task needs it
 	Emit    func(Event)
+
+	// What makes a run one that nothing can lose. The zero values keep nothing
+	// and know of nothing earlier.
+	Journal  Journal         // of an apply: what happens; of a plan: its verdicts
+	Seal     Seal            // for what no journal and no plan may show
+	Past     *Past           // of a run that is resumed
+	Pending  []Notification  // handlers that earlier runs of this playbook left
+	Signed   *Signed         // the plan that is carried out, and nothing else
+	Stopping <-chan struct{} // closed: take no new tasks, let those at work end
+	Holder   Holder          // for the targets' locks
+	Patience time.Duration   // how long to wait for a target that another run has
+	// Doubt decides what becomes of a command that may have run and cannot be
+	// foreseen or verified, when nobody knows how it ended. Where nil, the task fails.
+	Doubt func(context.Context, Intent) (Doubt, error)
 }
+
+// Past is what a run did in its earlier lives.
+type Past struct {
+	Outcomes map[Key]Outcome  // the last of each
+	Begun    map[Key][]Intent // those that no outcome followed, in order
+}
+
+// Signed is a plan that was approved.
+type Signed struct {
+	Work   map[Key]Outcome // its verdicts
+	Replan bool            // what differs from the plan is done all the same
+}
+
+// Doubt is what to do about a command of which nobody knows whether it ran.
+type Doubt string
+
+// The ways out of doubt.
+const (
+	Rerun Doubt = "rerun"
+	Skip  Doubt = "skip" // it counts as done, with nothing known of it
+	Fail  Doubt = "fail"
+)
 
 // Reach opens the machine of an inventory host, for edges that stand on
 // another (the API dialled through a control-plane host).
@@ -38,9 +74,10 @@ const defaultForks = 32
 
 // Summary is what a run came to.
 type Summary struct {
-	Failed, Unreachable bool // a host was, in some task, and neither a rescue nor clear_host_errors took it back
-	Interrupted         bool
-	Changes             bool // a plan: there is something to do; an apply: something was done
+	Failed      bool `json:"failed,omitempty"`      // a host has, and neither a rescue nor clear_host_errors took it back
+	Unreachable bool `json:"unreachable,omitempty"` // likewise
+	Interrupted bool `json:"interrupted,omitempty"`
+	Changes     bool `json:"changes,omitempty"` // a plan: there is something to do; an apply: something was done
 }
 
 // run is a Runner at work on one playbook.

@@ -65,7 +65,7 @@ func (t *target) takeOnMachine(ctx context.Context, s modules.Step) (modules.Out
 			s.Limit = stepLimit
 		}
 		s.Env = merged(t.env, s.Env)
-		return m.Run(ctx, s)
+		return m.Do(ctx, newID(), s)
 	case modules.Write:
 		return modules.Output{}, m.Write(ctx, s)
 	case modules.Remove:

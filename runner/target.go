@@ -16,6 +16,7 @@ type target struct {
 	open    func(context.Context) (Machine, error) // reaches it, the first time
 	cluster func(context.Context) (Cluster, error)
 	env     map[string]string
+	foresee func(modules.Thing, string) (modules.Effect, bool) // nil: an apply
 }
 
 var _ modules.Target = (*target)(nil)
@@ -29,7 +30,7 @@ func (t *target) Query(ctx context.Context, cmd modules.Run) (modules.Output, er
 	if err != nil {
 		return modules.Output{}, err
 	}
-	return machine.Run(ctx, cmd)
+	return machine.Query(ctx, cmd)
 }
 
 func (t *target) ReadFile(ctx context.Context, path string) (modules.File, error) {
@@ -57,4 +58,11 @@ func (t *target) Cluster(ctx context.Context) (modules.Cluster, error) {
 		return nil, err // not c: a nil Cluster in the interface would not be nil
 	}
 	return c, nil
+}
+
+func (t *target) Predicted(thing modules.Thing, name string) (modules.Effect, bool) {
+	if t.foresee == nil {
+		return modules.Effect{}, false
+	}
+	return t.foresee(thing, name)
 }

@@ -61,6 +61,20 @@ func secret(text string) func(context.Context) (string, error) {
 // sshMachine is the engine's view of a host reached over SSH.
 type sshMachine struct{ *ssh.Host }
 
+func (m sshMachine) Lock(context.Context, runner.Holder) (runner.Grip, error) {
+	return runner.Grip{}, nil
+}
+
+func (m sshMachine) Do(ctx context.Context, _ string, cmd modules.Run) (modules.Output, error) {
+	return m.Host.Run(ctx, cmd)
+}
+
+func (m sshMachine) Collect(context.Context, string) (runner.Fate, modules.Output, error) {
+	return runner.Gone, modules.Output{}, nil
+}
+
+func (m sshMachine) Forget(context.Context, []string) error { return nil }
+
 func (m sshMachine) As(ctx context.Context, b runner.Become) (runner.Machine, error) {
 	h, err := m.Host.As(ctx, become(b))
 	if err != nil {
@@ -71,6 +85,20 @@ func (m sshMachine) As(ctx context.Context, b runner.Become) (runner.Machine, er
 
 // localMachine is the engine's view of this machine.
 type localMachine struct{ *local.Host }
+
+func (m localMachine) Lock(context.Context, runner.Holder) (runner.Grip, error) {
+	return runner.Grip{}, nil
+}
+
+func (m localMachine) Do(ctx context.Context, _ string, cmd modules.Run) (modules.Output, error) {
+	return m.Host.Run(ctx, cmd)
+}
+
+func (m localMachine) Collect(context.Context, string) (runner.Fate, modules.Output, error) {
+	return runner.Gone, modules.Output{}, nil
+}
+
+func (m localMachine) Forget(context.Context, []string) error { return nil }
 
 func (m localMachine) As(ctx context.Context, b runner.Become) (runner.Machine, error) {
 	h, err := m.Host.As(ctx, become(b))
