@@ -49,7 +49,8 @@ type Intent struct {
 	ID      string          `json:"id,omitempty"`   // under which the target keeps the command; empty for steps that no target keeps
 	Boot    string          `json:"boot,omitempty"` // the target's boot, where it says one
 	Opaque  bool            `json:"opaque,omitempty"`
-	Seen    json.RawMessage `json:"seen,omitempty"` // what the module saw first (modules.Rememberer)
+	Seen    json.RawMessage `json:"seen,omitempty"`  // what the module saw first (modules.Rememberer)
+	Calls   []Called        `json:"calls,omitempty"` // the handlers that the task notifies if it changes anything
 	At      time.Time       `json:"at"`
 }
 
@@ -76,8 +77,12 @@ type Outcome struct {
 	Facts    json.RawMessage `json:"facts,omitempty"`    // likewise
 	Sealed   string          `json:"sealed,omitempty"`   // value and facts instead, where they hold a secret
 	Settled  string          `json:"settled,omitempty"`  // how it was learned, where who took the steps did not live to say
-	Took     time.Duration   `json:"took"`
-	At       time.Time       `json:"at"`
+	// Unsettled: the connection or the run ended while a step was at work. The
+	// intents before it stand: a resumed run asks what became of them.
+	Unsettled bool `json:"unsettled,omitempty"`
+
+	Took time.Duration `json:"took"`
+	At   time.Time     `json:"at"`
 
 	// What the steps printed, without secrets; empty with no_log. The journal
 	// keeps it in files beside the records.
@@ -95,8 +100,14 @@ type Called struct {
 // Digest says what a change was, so that two can be told apart without their
 // secrets. The zero Digest is that of nothing to do.
 type Digest struct {
-	Whole string   `json:"whole,omitempty"`
 	Steps []string `json:"steps,omitempty"` // one for each step
+	Diffs []string `json:"diffs,omitempty"` // one for each difference
+}
+
+// Adopted says which handlers, that earlier runs left, this one takes over.
+type Adopted struct {
+	Pending []Notification `json:"pending"`
+	At      time.Time      `json:"at"`
 }
 
 // Halted says why a run took no more tasks: interrupted, a play's end, an error
@@ -117,6 +128,7 @@ type Ended struct {
 func (BatchBegun) record() {}
 func (Intent) record()     {}
 func (Outcome) record()    {}
+func (Adopted) record()    {}
 func (Halted) record()     {}
 func (Ended) record()      {}
 

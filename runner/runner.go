@@ -46,8 +46,10 @@ type Runner struct {
 
 // Past is what a run did in its earlier lives.
 type Past struct {
-	Outcomes map[Key]Outcome  // the last of each
-	Begun    map[Key][]Intent // those that no outcome followed, in order
+	Outcomes map[Key]Outcome     // the last of each
+	Begun    map[Key][]Intent    // those that no outcome followed, in order
+	Kept     map[string][]string // by host: the names of all its commands, which the target may still keep
+	Adopted  []Notification
 }
 
 // Signed is a plan that was approved.
