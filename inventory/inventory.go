@@ -29,6 +29,8 @@ type Inventory struct {
 
 	beside   []files // group_vars and host_vars beside the sources, in their order
 	playbook files   // those beside the playbook
+
+	read *source.Files // what all of it was read from
 }
 
 // Host is one machine to work on.
@@ -54,7 +56,7 @@ type group struct {
 type files struct{ groups, hosts map[string]vars.Layer }
 
 func empty() *Inventory {
-	inv := &Inventory{hosts: map[string]*Host{}, groups: map[string]*group{}}
+	inv := &Inventory{hosts: map[string]*Host{}, groups: map[string]*group{}, read: &source.Files{}}
 	inv.group(all)
 	inv.group(ungrouped)
 	return inv
@@ -292,9 +294,10 @@ func (inv *Inventory) Layers(host string) []vars.Layer {
 // Beside is the inventory with the group_vars and host_vars that stand in the
 // playbook's directory.
 func (inv *Inventory) Beside(dir string) (*Inventory, source.Errors) {
-	f, errs := inv.readFiles(dir)
 	with := *inv
-	with.playbook = f
+	with.read = inv.read.Clone()
+	var errs source.Errors
+	with.playbook, errs = with.readFiles(dir)
 	return &with, errs
 }
 
@@ -309,7 +312,7 @@ func (inv *Inventory) readFiles(dir string) (files, source.Errors) {
 			return
 		}
 		for _, name := range names {
-			layer, mistakes := vars.Beside(dir, name)
+			layer, mistakes := vars.Beside(inv.read, dir, name)
 			errs = append(errs, mistakes...)
 			into[name] = layer
 		}

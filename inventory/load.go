@@ -125,7 +125,7 @@ func isProgram(path string) bool {
 }
 
 func (l *loader) file(path string) {
-	f, err := source.Read(path)
+	f, err := l.inv.read.Read(path)
 	if err != nil {
 		l.fail("inventory: %s", err)
 		return

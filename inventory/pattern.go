@@ -114,6 +114,7 @@ func (inv *Inventory) Limit(pattern string) ([]*Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	inv.read.Add(name, text)
 	return inv.Select(strings.Join(strings.Fields(string(text)), ","))
 }
 

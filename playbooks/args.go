@@ -16,6 +16,7 @@ import (
 type Args struct {
 	file      *source.File
 	dir       string
+	files     *source.Files         // where what is read is remembered
 	node      *yaml.Node            // a mapping, whatever form was written
 	known     map[string]source.Arg // by name and by other names
 	templates map[*yaml.Node]*jinja.Template
@@ -27,7 +28,7 @@ type Args struct {
 func (r *reader) arguments(def modules.Def, key, written, extra *yaml.Node) *Args {
 	list := source.ArgsOf(def.New())
 	a := &Args{
-		file: r.file, dir: r.dir, known: map[string]source.Arg{},
+		file: r.file, dir: r.dir, files: r.files, known: map[string]source.Arg{},
 		node:      &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: key.Line, Column: key.Column},
 		templates: map[*yaml.Node]*jinja.Template{}, exprs: map[*yaml.Node]*jinja.Expr{},
 	}
@@ -159,8 +160,11 @@ func (r *reader) compile(a *Args, arg source.Arg, n *yaml.Node) {
 		if arg.Free {
 			path, _ = firstWord(path)
 		}
-		if _, err := a.find(path); err != nil {
+		place, err := a.find(path)
+		if err != nil {
 			r.fail(n, "%s", err)
+			return
 		}
+		a.files.Name(place)
 	}
 }

@@ -16,7 +16,8 @@ import (
 // Load reads a playbook and finds every mistake in it that can be found before
 // a host is contacted.
 func Load(path string) (*Playbook, source.Errors) {
-	f, err := read(path)
+	files := &source.Files{}
+	f, err := read(files, path)
 	if err != nil {
 		return nil, source.Errors{{Msg: "playbook: " + err.Error()}}
 	}
@@ -24,7 +25,7 @@ func Load(path string) (*Playbook, source.Errors) {
 	if err != nil {
 		return nil, source.Errors{{Msg: "playbook: " + err.Error()}}
 	}
-	book, errs := Parse(f, dir)
+	book, errs := parse(f, dir, files)
 	if book != nil {
 		book.Path = path
 	}
@@ -33,12 +34,19 @@ func Load(path string) (*Playbook, source.Errors) {
 
 // Parse reads a playbook whose relative files are in dir.
 func Parse(f *source.File, dir string) (*Playbook, source.Errors) {
+	files := &source.Files{}
+	files.Add(f.Name, f.Data)
+	return parse(f, dir, files)
+}
+
+// parse is Parse that remembers in files what it reads.
+func parse(f *source.File, dir string, files *source.Files) (*Playbook, source.Errors) {
 	n, errs := source.Parse(f)
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	r := reader{file: f, dir: dir}
-	book := &Playbook{Path: f.Name, Dir: dir}
+	r := reader{file: f, dir: dir, files: files}
+	book := &Playbook{Path: f.Name, Dir: dir, read: files}
 	if n.Kind != yaml.SequenceNode {
 		r.fail(n, "a playbook is a list of plays, found %s", source.Kind(n)).Try(`start a play with "- hosts: ..."`)
 		return nil, r.errs
@@ -61,9 +69,10 @@ func Parse(f *source.File, dir string) (*Playbook, source.Errors) {
 
 // reader turns nodes into what they mean and collects what is wrong.
 type reader struct {
-	file *source.File
-	dir  string
-	errs source.Errors
+	file  *source.File
+	dir   string
+	files *source.Files
+	errs  source.Errors
 }
 
 func (r *reader) fail(n *yaml.Node, format string, args ...any) *source.Error {

@@ -141,7 +141,7 @@ func (r *reader) playVars(p *Play, parts map[string]*yaml.Node) {
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(r.dir, path)
 		}
-		layer, errs := vars.Read(path)
+		layer, errs := vars.Read(r.files, path)
 		for _, mistake := range errs {
 			r.errs.Add(r.file.Text(item), mistake)
 		}

@@ -217,6 +217,9 @@ func (a *Args) read(path string) ([]byte, fs.FileMode, error) {
 	if err == nil && len(data) > biggest {
 		err = fmt.Errorf("%q is bigger than %d bytes", path, biggest)
 	}
+	if err == nil {
+		a.files.Add(place, data)
+	}
 	return data, info.Mode(), err
 }
 

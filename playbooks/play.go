@@ -16,7 +16,13 @@ type Playbook struct {
 	Path  string // as the user wrote it
 	Dir   string // absolute; relative files are looked for here
 	Plays []*Play
+
+	read *source.Files // by the playbook and, so far, by its tasks
 }
+
+// Files are those of the controller that the playbook is made of, that its tasks
+// name, and that its tasks have read so far.
+func (b *Playbook) Files() []source.Kept { return b.read.All() }
 
 // Play maps hosts to what is to be done on them.
 type Play struct {

@@ -44,8 +44,8 @@ func About(name string) (string, bool) {
 
 // read is the playbook at a path; where nothing is there, NAME and
 // playbooks/NAME.yaml mean the one of that name that the program carries.
-func read(file string) (*source.File, error) {
-	f, err := source.Read(file)
+func read(files *source.Files, file string) (*source.File, error) {
+	f, err := files.Read(file)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return f, err
 	}
@@ -57,5 +57,7 @@ func read(file string) (*source.File, error) {
 	if missing != nil {
 		return nil, err
 	}
-	return &source.File{Name: "playbooks/" + name + ".yaml", Data: data}, nil
+	name = "playbooks/" + name + ".yaml"
+	files.Add(source.Carried+name, data)
+	return &source.File{Name: name, Data: data}, nil
 }

@@ -23,7 +23,7 @@ func Extra(given []string) (Layer, source.Errors) {
 
 func extra(arg string) (Layer, source.Errors) {
 	if path, ok := strings.CutPrefix(arg, "@"); ok {
-		return Read(path)
+		return Read(nil, path) // a run remembers the variables themselves, wherever they come from
 	}
 	f := &source.File{Name: "-e", Data: []byte(arg)}
 	if trimmed := strings.TrimSpace(arg); strings.HasPrefix(trimmed, "{") || strings.HasPrefix(trimmed, "[") {

@@ -54,9 +54,10 @@ func Loose(f *source.File, n *yaml.Node) (Layer, source.Errors) {
 	return r.mapping(n), r.errs
 }
 
-// Read reads a file that holds one mapping of variables.
-func Read(path string) (Layer, source.Errors) {
-	f, err := source.Read(path)
+// Read reads a file that holds one mapping of variables. The file is remembered
+// in read, which may be nil.
+func Read(read *source.Files, path string) (Layer, source.Errors) {
+	f, err := read.Read(path)
 	if err != nil {
 		return nil, source.Errors{{Msg: "variables: " + err.Error()}}
 	}
@@ -69,8 +70,9 @@ func Read(path string) (Layer, source.Errors) {
 
 // Beside reads dir/NAME, dir/NAME.yml, .yaml or .json, or every such file below
 // the directory dir/NAME, in the order of their names. Where there is none, there
-// are no variables; where there are two, one of them would be overlooked.
-func Beside(dir, name string) (Layer, source.Errors) {
+// are no variables; where there are two, one of them would be overlooked. The
+// files are remembered in read, which may be nil.
+func Beside(read *source.Files, dir, name string) (Layer, source.Errors) {
 	var found string
 	for _, extension := range []string{"", ".yml", ".yaml", ".json"} {
 		path := filepath.Join(dir, name+extension)
@@ -94,7 +96,7 @@ func Beside(dir, name string) (Layer, source.Errors) {
 	}
 	var errs source.Errors
 	for _, path := range paths {
-		layer, mistakes := Read(path)
+		layer, mistakes := Read(read, path)
 		errs = append(errs, mistakes...)
 		maps.Copy(all, layer)
 	}

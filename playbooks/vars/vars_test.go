@@ -88,7 +88,7 @@ func TestBesideReadsFilesInOrder(t *testing.T) {
 	for name, want := range map[string]map[string]any{
 		"web": {"a": int64(1), "b": int64(2)}, "db": {"c": int64(1)}, "none": {},
 	} {
-		layer, errs := vars.Beside("group_vars", name)
+		layer, errs := vars.Beside(nil, "group_vars", name)
 		require.NoError(t, errs.Err())
 		assert.Equal(t, want, plain(layer), name)
 	}
