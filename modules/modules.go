@@ -115,12 +115,12 @@ type Thing string
 
 // The things, with the State that their effects have.
 const (
-	APath    Thing = "path"    // File; a directory has Mode.IsDir, unknown content is nil Data with Size -1
+	APath    Thing = "path"    // File, with the meanings that predicted.go gives
 	APackage Thing = "package" // string: its version
-	AUnit    Thing = "unit"    // string: active or inactive
+	AUnit    Thing = "unit"    // Unit; the name has its suffix: web.service
 	AUser    Thing = "user"    // User
 	AGroup   Thing = "group"   // Group
-	ASet     Thing = "set"     // of ipset: []string, its members, sorted
+	ASet     Thing = "set"     // of ipset: IPSet
 	AnObject Thing = "object"  // Object, as the server would have it; the name is "Kind.group/namespace/name"
 )
 
