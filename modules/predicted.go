@@ -41,8 +41,11 @@ type IPSet struct {
 //	          A directory that is new, and so empty, has Data that is not nil
 //
 // A path that runs through a link of the plan is answered for where it leads:
-// the effect's Name says where. Its State is Unforeseen where the plan says no
-// more of it, and whoever can look there.
+// the effect's Name says where.
+
+// Elsewhere is the State of a path of which the plan says only where it leads,
+// to the effect's Name: what is there can be looked at.
+type Elsewhere struct{}
 
 // byTask names a task in a reason.
 func byTask(by string) string {
