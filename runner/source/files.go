@@ -44,40 +44,39 @@ func (fs *Files) Read(path string) (*File, error) {
 
 // Add remembers what a file held.
 func (fs *Files) Add(path string, data []byte) {
-	fs.keep(path, func(k Kept) Kept {
-		if k.Unread {
-			return Kept{Path: k.Path, Data: data}
-		}
-		k.Unsteady = k.Unsteady || !bytes.Equal(k.Data, data)
-		return k
-	})
+	fs.Keep(Kept{Path: path, Data: data})
 }
 
 // Name remembers a file that will be read later, or not at all.
 func (fs *Files) Name(path string) {
-	fs.keep(path, func(k Kept) Kept { return k })
+	fs.Keep(Kept{Path: path, Unread: true})
 }
 
-// keep changes what is remembered of a path; of a new one it is not read yet.
-func (fs *Files) keep(path string, change func(Kept) Kept) {
+// Keep remembers what another Files does of a file.
+func (fs *Files) Keep(k Kept) {
 	if fs == nil {
 		return
 	}
-	if !strings.HasPrefix(path, Carried) {
-		if absolute, err := filepath.Abs(path); err == nil {
-			path = absolute
+	if !strings.HasPrefix(k.Path, Carried) {
+		if absolute, err := filepath.Abs(k.Path); err == nil {
+			k.Path = absolute
 		}
 	}
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	k, known := fs.kept[path]
-	if !known {
-		k = Kept{Path: path, Unread: true}
-	}
 	if fs.kept == nil {
 		fs.kept = map[string]Kept{}
 	}
-	fs.kept[path] = change(k)
+	was, known := fs.kept[k.Path]
+	switch {
+	case !known || was.Unread:
+	case k.Unread:
+		k = was
+	default:
+		k.Unsteady = k.Unsteady || was.Unsteady || !bytes.Equal(was.Data, k.Data)
+		k.Data = was.Data
+	}
+	fs.kept[k.Path] = k
 }
 
 // All lists the files in the order of their paths.

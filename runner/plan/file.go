@@ -1,0 +1,222 @@
+package plan
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// family is how the plans of all formats begin; a number follows.
+const family = "runbook plan "
+
+// longest is the size in bytes above which a file is not read: no plan of a
+// thousand hosts comes near it.
+const longest = 1 << 30
+
+// Write signs the plan and puts it into a file that only its owner can read,
+// whole or not at all. The digest is what people compare: it stands for
+// everything in the plan, when and by whom it was made too. What stands at the
+// path already is replaced only where it is a plan.
+func Write(path string, p *Plan, key Key) (digest string, err error) {
+	if err := Free(path); err != nil {
+		return "", err
+	}
+	p.Digest, p.MAC = "", ""
+	text, err := encode(p)
+	if err != nil {
+		return "", err
+	}
+	if p.Digest, err = digestOf(text); err != nil {
+		return "", err
+	}
+	p.MAC = key.MAC([]byte(p.Digest))
+	if text, err = encode(p); err != nil {
+		return "", err
+	}
+	return p.Digest, replace(path, text)
+}
+
+func encode(p *Plan) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	err := enc.Encode(p)
+	return b.Bytes(), err
+}
+
+// Free says whether a plan can be written to a path: nothing is there, or a plan.
+func Free(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if info, err = os.Stat(filepath.Dir(path)); err == nil && !info.IsDir() {
+			err = fmt.Errorf("%s is not a directory", filepath.Dir(path))
+		}
+		return err
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is there already, and is not a regular file: choose another name for the plan", path)
+	case info.Size() > 0 && !Is(path):
+		return fmt.Errorf("%s is there already, and is not a plan: remove it, or choose another name for the plan", path)
+	}
+	return nil
+}
+
+// replace puts a file in the place of another, at once and durably.
+func replace(path string, text []byte) (err error) {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*") // 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("%s was not written: %w", path, err), os.Remove(f.Name()))
+		}
+	}()
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	syncDir(dir)
+	return nil
+}
+
+// syncDir makes the names in a directory durable, as far as its file system can:
+// the plan stands whole in any case.
+func syncDir(dir string) {
+	if d, err := os.Open(dir); err == nil {
+		_ = d.Sync()
+		_ = d.Close()
+	}
+}
+
+// Is reports whether a file says of itself that it is a plan, of whatever
+// format, in whatever state.
+func Is(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return strings.HasPrefix(formatOf(json.NewDecoder(io.LimitReader(f, longest))), family)
+}
+
+// formatOf is what an object says of its format; empty where it says nothing, or
+// is no object.
+func formatOf(d *json.Decoder) string {
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return ""
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return ""
+		}
+		if name == "format" {
+			var format string
+			_ = d.Decode(&format) // what is no text is no format
+			return format
+		}
+		var skipped json.RawMessage
+		if d.Decode(&skipped) != nil {
+			return ""
+		}
+	}
+	return ""
+}
+
+// Read reads a plan file and finds out whether it is as it was written. Who
+// signed it is another question: Plan.Verify.
+func Read(path string) (*Plan, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > longest {
+		return nil, fmt.Errorf("%s is no plan: it is not a regular file of at most %d bytes", path, longest)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	p, err := decode(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return p, nil
+}
+
+func decode(text []byte) (*Plan, error) {
+	if err := understood(formatOf(json.NewDecoder(bytes.NewReader(text)))); err != nil {
+		return nil, err
+	}
+	digest, err := digestOf(text)
+	if err != nil {
+		return nil, fmt.Errorf("the plan is damaged: %w: plan again", err)
+	}
+	var p Plan
+	d := json.NewDecoder(bytes.NewReader(text))
+	if err := d.Decode(&p); err != nil {
+		return nil, fmt.Errorf("the plan is damaged: %w: plan again", err)
+	}
+	if p.Digest != digest {
+		return nil, fmt.Errorf("the plan was edited or damaged after it was written: it says that its digest is %q, and it is %q: plan again",
+			p.Digest, digest)
+	}
+	d = json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&Plan{}); err != nil {
+		return nil, fmt.Errorf("the plan says what this version of runbook does not know (%w): it was made by runbook %s: plan again with this one",
+			err, p.Header.Version)
+	}
+	return &p, nil
+}
+
+// understood says whether plans of a format can be read.
+func understood(format string) error {
+	if format == Format {
+		return nil
+	}
+	version, ours := strings.CutPrefix(format, family)
+	if n, err := strconv.Atoi(version); ours && err == nil && n > 1 {
+		return fmt.Errorf("the plan has the format %q, and this runbook knows %q: it was made by a newer one: update this one, or plan again", format, Format)
+	}
+	return fmt.Errorf("this is no plan, or a damaged one: its format is %q, want %q: plan again", format, Format)
+}
+
+// digestOf is the digest over all that a plan file says, however its lines are
+// broken, but for the digest and the signature themselves.
+func digestOf(text []byte) (string, error) {
+	h := sha256.New()
+	c := canon{d: json.NewDecoder(bytes.NewReader(text)), w: h}
+	c.d.UseNumber()
+	if err := c.value(0); err != nil {
+		return "", err
+	}
+	if _, err := c.d.Token(); !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("there is more behind its end, at byte %d", c.d.InputOffset())
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}
