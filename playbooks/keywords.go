@@ -19,7 +19,6 @@ var unsupported = map[string]string{
 	"local_action":       `write the module's name as the key, and "delegate_to: localhost"`,
 	"async":              "use timeout to bound a long task",
 	"poll":               "",
-	"check_mode":         "",
 	"collections":        "",
 	"debugger":           "",
 	"delegate_facts":     "",
@@ -61,6 +60,7 @@ var shared = map[string]func(*reader, *Keywords, *yaml.Node){
 	"ignore_errors":    func(r *reader, k *Keywords, n *yaml.Node) { k.IgnoreErrors = r.flag("ignore_errors", n) },
 	"any_errors_fatal": func(r *reader, k *Keywords, n *yaml.Node) { k.AnyErrorsFatal = r.flag("any_errors_fatal", n) },
 	"no_log":           func(r *reader, k *Keywords, n *yaml.Node) { k.NoLog = r.flag("no_log", n) },
+	"check_mode":       func(r *reader, k *Keywords, n *yaml.Node) { k.CheckMode = r.flag("check_mode", n) },
 	"timeout":          func(r *reader, k *Keywords, n *yaml.Node) { k.Timeout = r.duration("timeout", n) },
 }
 

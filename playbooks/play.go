@@ -100,6 +100,7 @@ type Keywords struct {
 	IgnoreErrors   *Flag
 	AnyErrorsFatal *Flag
 	NoLog          *Flag
+	CheckMode      *Flag         // nil: as the run
 	Timeout        time.Duration // zero: none
 }
 

@@ -16,7 +16,8 @@ import (
 // attempt resolves the arguments, goes through the loop once, and judges the
 // outcome by changed_when and failed_when. The number of the attempt is 0 for a
 // task that has only one.
-func (x *hostTask) attempt(ctx context.Context, s *scope, number int) done {
+func (x *hostTask) attempt(ctx context.Context, w *work, number int) done {
+	s := w.scope
 	m, err := x.task.Module(s)
 	if err != nil {
 		return x.failed(err)
@@ -28,8 +29,12 @@ func (x *hostTask) attempt(ctx context.Context, s *scope, number int) done {
 	if err != nil {
 		return x.failed(err)
 	}
-	l := &loop{plan: x.play.run.Plan, target: t, waiting: func(diffs []modules.Diff) {
-		if x.silent(s) {
+	only, err := x.onlyLooks(s)
+	if err != nil {
+		return x.failed(err)
+	}
+	l := &loop{plan: only, target: t, work: w, waiting: func(diffs []modules.Diff) {
+		if w.silent {
 			diffs = []modules.Diff{{What: censored}}
 		}
 		x.play.run.emit(TaskWaiting{Task: x.title(s), Host: x.host.name, For: diffs, At: time.Now()})
@@ -38,7 +43,19 @@ func (x *hostTask) attempt(ctx context.Context, s *scope, number int) done {
 	if ctx.Err() != nil && err != nil {
 		err = context.Cause(ctx)
 	}
+	if len(o.output) > 0 {
+		w.output = o.output[len(o.output)-1]
+	}
 	d := x.result(o, err)
+	if only && !x.play.run.Plan {
+		d = onlyLooked(d)
+	}
+	if x.play.run.Plan && only && d.result.Status == WouldChange {
+		x.play.run.predicted.add(t.name, x.title(s), o.change)
+	}
+	if d.drifted {
+		return d
+	}
 	if d.result.Status == Unreachable || d.result.Status == Unknown {
 		return d
 	}
@@ -56,10 +73,14 @@ func (x *hostTask) result(o outcome, err error) done {
 	}
 	printed(vars, o)
 	r := Result{Status: o.status, Change: o.change, Vars: vars, Err: err, Shown: x.task.Def.Shows}
+	var unforeseen modules.Unforeseen
+	var drift *DriftError
 	switch {
 	case err == nil && o.vars["skipped"] == true:
 		r.Status, r.Msg = Skipped, fmt.Sprint(o.vars["msg"])
 	case err == nil:
+	case errors.As(err, &unforeseen):
+		return x.unknown(unforeseen.Reason)
 	case isUnreachable(err):
 		r.Status, r.Msg = Unreachable, err.Error()
 		vars["unreachable"], vars["msg"] = true, r.Msg
@@ -78,7 +99,36 @@ func (x *hostTask) result(o outcome, err error) done {
 		r.Changed = o.status == Changed
 	}
 	vars["changed"], vars["failed"] = r.Changed, r.Status == Failed
-	return done{result: r, value: x.known(r, vars)}
+	return done{result: r, value: x.known(r, vars), drifted: errors.As(err, &drift)}
+}
+
+// onlyLooks says whether the task stops before its steps: in a plan, and where
+// check_mode asks for it. With check_mode off it is done in a plan too.
+func (x *hostTask) onlyLooks(s *scope) (bool, error) {
+	if x.task.CheckMode == nil {
+		return x.play.run.Plan, nil
+	}
+	on, err := x.task.CheckMode.On(s)
+	if err != nil {
+		err = fmt.Errorf("check_mode: %w", err)
+	}
+	return on, err
+}
+
+// onlyLooked is the result of a task that check_mode keeps from changing
+// anything, as Ansible reports it: a change that was not made is changed, and a
+// command that was not run is skipped.
+func onlyLooked(d done) done {
+	const why = "check_mode: nothing was done"
+	switch d.result.Status {
+	case WouldChange:
+		d.result.Status, d.result.Msg = Changed, why
+	case WouldRun:
+		d.result.Status, d.result.Changed, d.result.Msg = Skipped, false, why
+	case WouldWait:
+		d.result.Status, d.result.Msg = OK, why
+	}
+	return d
 }
 
 // known is the registered value. In a plan, what a task that is yet to be done

@@ -89,6 +89,23 @@ func (m *machines) forget(host string) error {
 	return errors.Join(errs...)
 }
 
+// anew is as over a new connection, in the place of one that was lost.
+func (m *machines) anew(ctx context.Context, a Address, b *Become) (Machine, error) {
+	m.mu.Lock()
+	if c := m.open[a]; c != nil {
+		_ = c.close() // it is lost: nothing hangs on how it ends
+		delete(m.open, a)
+	}
+	m.mu.Unlock()
+	machine, err := m.as(ctx, a, b)
+	if err != nil {
+		m.mu.Lock()
+		delete(m.open, a) // the next try dials again
+		m.mu.Unlock()
+	}
+	return machine, err
+}
+
 func (m *machines) closeAll() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

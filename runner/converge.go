@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,45 +29,114 @@ type outcome struct {
 type loop struct {
 	plan    bool
 	target  *target
+	work    *work                // nil where nothing is kept and nobody else is there
 	waiting func([]modules.Diff) // told each time that the missing differs
 }
 
 // converge checks, takes the steps, and checks again until nothing is left.
 // In a plan it stops before the steps: the one difference between the two.
+// What an earlier life of the run had begun is settled first, and counts.
 func (l *loop) converge(ctx context.Context, m modules.Module) (outcome, error) {
+	o := outcome{status: OK}
+	over, dirty := false, false
+	var err error
+	if !l.plan {
+		over, dirty, err = l.past(ctx, m, &o)
+	}
+	if !over {
+		err = l.run(ctx, m, &o, dirty)
+	}
+	if dirty && o.status == OK {
+		o.status = Changed
+	}
+	return o, err
+}
+
+func (l *loop) run(ctx context.Context, m modules.Module, o *outcome, dirty bool) error {
 	c, err := m.Check(ctx, l.target)
-	o := outcome{status: OK, change: c, vars: c.Vars}
+	l.first(o, c)
 	if err != nil {
-		return o, err
+		return err
 	}
 	if l.plan {
 		o.status = verdict(c)
-		return o, nil
+		return nil
 	}
+	asPlanned := !dirty // nothing has changed since the first look
 	for round := 1; ; round++ {
 		if len(c.Steps) == 0 {
+			asPlanned = false
 			err = l.settle(ctx, m, &c)
 			o.vars = c.Vars
 			if err != nil || len(c.Steps) == 0 {
-				return o, err
+				return err
 			}
 		}
-		done, err := l.takeAll(ctx, c.Steps, &o)
+		again, err := l.ready(ctx, m, &c, o, asPlanned)
+		if err != nil {
+			return err
+		}
+		if again {
+			continue
+		}
+		asPlanned = false
+		done, err := l.takeAll(ctx, m, c.Steps, 0, o)
 		if err != nil || done {
-			return o, err
+			return err
 		}
 		left, err := m.Check(ctx, l.target)
 		if err != nil {
-			return o, fmt.Errorf("checking again after the change: %w", err)
+			return fmt.Errorf("checking again after the change: %w", err)
 		}
 		if len(left.Steps) > 0 && (round >= rounds || !shrank(c, left)) {
-			return o, fmt.Errorf("still differs after the change: %s", sentence(left.Diffs))
+			return fmt.Errorf("still differs after the change: %s", sentence(left.Diffs))
 		}
 		c, o.vars = left, left.Vars
 		if len(c.Diffs) == 0 && len(c.Steps) == 0 && c.Wait.Consecutive < 2 {
-			return o, nil
+			return nil
 		}
 	}
+}
+
+// first keeps what a Check found before anything was done.
+func (l *loop) first(o *outcome, c modules.Change) {
+	o.change, o.vars = c, c.Vars
+	if l.work != nil {
+		l.work.digest = l.work.x.play.run.digest(c, l.target.env)
+	}
+}
+
+// ready makes sure that the steps may be taken: that no other run is at work on
+// the machine, and that the signed plan has them. Where the machine was locked
+// only now it looks again, and says so.
+func (l *loop) ready(ctx context.Context, m modules.Module, c *modules.Change, o *outcome, first bool) (again bool, err error) {
+	if l.work == nil {
+		return false, nil
+	}
+	if slices.ContainsFunc(c.Steps, onMachine) {
+		machine, err := l.target.open(ctx)
+		if err != nil {
+			return false, err
+		}
+		fresh, err := l.grip(ctx, machine)
+		if err != nil {
+			return false, err
+		}
+		if fresh {
+			next, err := m.Check(ctx, l.target)
+			if err != nil {
+				return false, err
+			}
+			*c = next
+			if first {
+				l.first(o, next)
+			}
+			if len(next.Steps) == 0 {
+				return true, nil
+			}
+		}
+	}
+	return false, l.work.approved(*c, l.target.env, first)
 }
 
 // verdict is what a plan says of a change.
@@ -88,10 +158,13 @@ func verdict(c modules.Change) Status {
 
 // takeAll takes the steps in order. It reports done where there is nothing to
 // verify: after an opaque step, or where no step acted.
-func (l *loop) takeAll(ctx context.Context, steps []modules.Step, o *outcome) (done bool, err error) {
+func (l *loop) takeAll(ctx context.Context, m modules.Module, steps []modules.Step, from int, o *outcome) (done bool, err error) {
 	done = true
-	for _, s := range steps {
-		out, err := take(ctx, l.target, s)
+	for i, s := range steps {
+		if i < from {
+			continue
+		}
+		out, err := l.step(ctx, m, s, i, len(steps))
 		ran := err == nil || finished(err)
 		if opaque(s) && ran {
 			o.output = append(o.output, out)
@@ -105,6 +178,22 @@ func (l *loop) takeAll(ctx context.Context, steps []modules.Step, o *outcome) (d
 		}
 	}
 	return done, nil
+}
+
+// step takes one step, once it is written down that it will be.
+func (l *loop) step(ctx context.Context, m modules.Module, s modules.Step, n, of int) (modules.Output, error) {
+	id := ""
+	if l.work != nil && acts(s) {
+		var err error
+		if id, err = l.work.intend(ctx, s, m, n, of); err != nil {
+			return modules.Output{}, err
+		}
+	}
+	out, err := l.take(ctx, id, s)
+	if l.work != nil && lostStep(ctx, err) {
+		l.work.unsettled = true
+	}
+	return out, err
 }
 
 // finished says whether a step that failed came to its end: a command of the

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -54,8 +55,10 @@ func (f *fleet) dial(_ context.Context, a Address) (Machine, error) {
 func (h *fleetHost) As(_ context.Context, b Become) (Machine, error) {
 	h.fleet.mu.Lock()
 	defer h.fleet.mu.Unlock()
-	h.fleet.became = append(h.fleet.became, h.name+":"+b.User)
-	h.fleet.passwords = append(h.fleet.passwords, b.Password)
+	if who := h.name + ":" + b.User; !slices.Contains(h.fleet.became, who) {
+		h.fleet.became = append(h.fleet.became, who)
+		h.fleet.passwords = append(h.fleet.passwords, b.Password)
+	}
 	return h, nil
 }
 
@@ -164,9 +167,10 @@ func carryIn(ctx context.Context, t *testing.T, text string, with ...func(*Runne
 	require.NoError(t, errs.Err())
 	out := ran{fleet: &fleet{tries: map[string]int{}}}
 	r := &Runner{
-		Dial:    out.fleet.dial,
-		Cluster: func(context.Context, Reach) (Cluster, error) { return nil, errors.New("no cluster here") },
-		Emit:    func(e Event) { out.events = append(out.events, e) },
+		Reconnect: time.Nanosecond, // nobody comes back
+		Dial:      out.fleet.dial,
+		Cluster:   func(context.Context, Reach) (Cluster, error) { return nil, errors.New("no cluster here") },
+		Emit:      func(e Event) { out.events = append(out.events, e) },
 	}
 	for _, w := range with {
 		w(r, out.fleet)

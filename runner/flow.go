@@ -12,7 +12,7 @@ func (p *play) list(ctx context.Context, nodes []playbooks.Node, hosts []*host, 
 	var err error
 	for _, n := range nodes {
 		hosts = p.going(hosts)
-		if len(hosts) == 0 || ctx.Err() != nil {
+		if len(hosts) == 0 || p.run.halted(ctx) {
 			break
 		}
 		switch n := n.(type) {
@@ -63,7 +63,7 @@ func (p *play) block(ctx context.Context, b *playbooks.Block, hosts []*host, gua
 func (p *play) rescue(ctx context.Context, b *playbooks.Block, hosts []*host, guarded bool) error {
 	var fallen []*host
 	for _, h := range hosts {
-		if h.failed && !h.unreachable {
+		if h.failed && !h.unreachable && !h.drifted {
 			h.failed = false
 			fallen = append(fallen, h)
 		}

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"runbook/playbooks"
@@ -16,25 +15,12 @@ const (
 	mustRun                   // by a task that changed, or would
 )
 
-// notify keeps which handlers a task on a host calls for, by name or topic.
-func (p *play) notify(t *playbooks.Task, h *host, s *scope, how notice) error {
-	for _, n := range t.Notify {
-		name, err := n.Render(s)
-		if err != nil {
-			return err
-		}
-		called := p.handlers(name)
-		if len(called) == 0 {
-			return fmt.Errorf("%s: notify: there is no handler %q", n.Pos, name)
-		}
-		for _, handler := range called {
-			if p.notified[handler] == nil {
-				p.notified[handler] = map[*host]notice{}
-			}
-			p.notified[handler][h] = max(p.notified[handler][h], how)
-		}
+// call notifies a handler on a host.
+func (p *play) call(handler *playbooks.Task, h *host, how notice) {
+	if p.notified[handler] == nil {
+		p.notified[handler] = map[*host]notice{}
 	}
-	return nil
+	p.notified[handler][h] = max(p.notified[handler][h], how)
 }
 
 // handlers finds those that answer to a name: every one that listens to it, and
@@ -80,7 +66,7 @@ func (p *play) handle(ctx context.Context, handler *playbooks.Task) error {
 			hosts = append(hosts, h)
 		}
 	}
-	if len(hosts) == 0 || ctx.Err() != nil {
+	if len(hosts) == 0 || p.run.halted(ctx) {
 		return nil
 	}
 	_, err := p.task(ctx, handler, hosts, turn{handler: true, called: called})

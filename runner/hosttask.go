@@ -14,14 +14,19 @@ const (
 	defaultRetries = 3
 	defaultDelay   = 5 // seconds between two attempts
 	censored       = "the output has been hidden because no_log is set"
+	censoredLabel  = "(censored)"
 )
 
 // hostTask is one task at work on one host.
 type hostTask struct {
-	play   *play
-	task   *playbooks.Task
-	host   *host
-	unsure bool // a handler in a plan that nobody is sure to have notified
+	play    *play
+	task    *playbooks.Task
+	host    *host
+	key     Key
+	unsure  bool   // a handler in a plan that nobody is sure to have notified
+	guarded bool   // a rescue stands by
+	handler bool   // it was notified
+	boot    string // of the machine, once it is locked
 }
 
 // run is the whole task: once, or once for each item of its loop.
@@ -34,8 +39,11 @@ func (x *hostTask) run(ctx context.Context) done {
 	}
 	started := time.Now()
 	s := x.play.scope(x.host, x.task.Layers)
+	if x.play.run.halted(ctx) {
+		return done{stopped: true}
+	}
 	if x.task.Loop == nil {
-		d := x.once(ctx, s)
+		d := x.once(ctx, x.work(s, 0, ""))
 		x.emit(s, d, nil, false, started)
 		return d
 	}
@@ -60,34 +68,74 @@ func (x *hostTask) when(s *scope) (playbooks.Verdict, error) {
 	return v, nil
 }
 
-// once is the task for one item: its condition, and its attempts.
-func (x *hostTask) once(ctx context.Context, s *scope) done {
+// once is the task, or one item of its loop: recalled, or done and written down.
+func (x *hostTask) once(ctx context.Context, w *work) done {
+	calls, err := x.play.calls(x.task, w.scope)
+	if err != nil {
+		return done{err: err}
+	}
+	w.calls = calls
+	if d, ok := w.recall(); ok {
+		return d
+	}
+	d := x.now(ctx, w)
+	if d.stopped {
+		return d
+	}
+	d.calls = calling(calls, d)
+	w.keep(ctx, d)
+	return d
+}
+
+// calling is the handlers that a result notifies: of a task that changed
+// something, would, or may. They stay due where it failed after the change, as
+// the next run finds nothing to change any more. A command is run again then.
+func calling(calls []call, d done) []call {
+	switch {
+	case d.result.Status == Unknown, d.unsure:
+		return surely(calls, mayRun)
+	case d.result.Status == Failed && opaqueResult(d.result.Change):
+		return nil
+	case d.result.Changed:
+		return calls
+	}
+	return nil
+}
+
+// now does the work: its condition, and its attempts.
+func (x *hostTask) now(ctx context.Context, w *work) done {
+	s := w.scope
 	v, err := x.when(s)
 	switch {
 	case err != nil:
 		return x.ignorable(s, x.failed(fmt.Errorf("when: %w", err)))
 	case !v.Known:
-		return x.maybe(ctx, s, v.Reason)
+		return x.maybe(ctx, w, v.Reason)
 	case !v.Holds:
 		return x.unmet(v.Reason)
 	case x.unsure:
-		return x.maybe(ctx, s, "whether the handler is notified")
+		return x.maybe(ctx, w, "whether the handler is notified")
 	}
-	return x.ignorable(s, x.attempts(ctx, s))
+	d := x.attempts(ctx, w)
+	if d.drifted || d.stopped {
+		return d
+	}
+	return x.ignorable(s, d)
 }
 
 // maybe is the verdict on a task of which a plan cannot know whether it runs,
 // with what it would do now if it did.
-func (x *hostTask) maybe(ctx context.Context, s *scope, reason string) done {
+func (x *hostTask) maybe(ctx context.Context, w *work, reason string) done {
 	d := x.unknown(reason)
-	if now := x.attempt(ctx, s, 0).result; now.Err == nil {
+	if now := x.attempt(ctx, w, 0).result; now.Err == nil {
 		d.result.Change = now.Change
 	}
 	return d
 }
 
 // attempts runs the task until its `until` holds, or retries are over.
-func (x *hostTask) attempts(ctx context.Context, s *scope) done {
+func (x *hostTask) attempts(ctx context.Context, w *work) done {
+	s := w.scope
 	retries, delay, err := x.patience(s)
 	if err != nil {
 		return x.failed(err)
@@ -97,8 +145,8 @@ func (x *hostTask) attempts(ctx context.Context, s *scope) done {
 		if retries == 0 {
 			number = 0
 		}
-		d := x.attempt(ctx, s, number)
-		if d.result.Status == Unreachable || ctx.Err() != nil {
+		d := x.attempt(ctx, w, number)
+		if d.result.Status == Unreachable || ctx.Err() != nil || d.drifted || w.unsettled {
 			return d // until would speak of a result that there is not
 		}
 		enough, err := x.enough(s, d)
@@ -110,6 +158,9 @@ func (x *hostTask) attempts(ctx context.Context, s *scope) done {
 		}
 		if attempt > retries {
 			return x.exhausted(d, retries)
+		}
+		if x.play.run.halted(ctx) {
+			return done{stopped: true}
 		}
 		x.play.run.emit(TaskRetried{Task: x.title(s), Host: x.host.name, Left: retries - attempt + 1, At: time.Now()})
 		if err := sleep(ctx, delay); err != nil {
@@ -182,17 +233,20 @@ func (x *hostTask) silent(s *scope) bool {
 }
 
 func (x *hostTask) emit(s *scope, d done, item *string, part bool, started time.Time) {
+	if d.stopped || d.err != nil {
+		return
+	}
 	r := d.result
 	if x.silent(s) {
 		r = Result{Status: r.Status, Ignored: r.Ignored, Msg: censored}
 		if item != nil {
-			label := "(censored)"
+			label := censoredLabel
 			item = &label
 		}
 	}
 	now := time.Now()
 	e := TaskDone{Task: x.title(s), Host: x.host.name, Pos: x.task.Pos, Item: item, Part: part, Looped: x.task.Loop != nil,
-		Result: r, Took: now.Sub(started), At: now}
+		Handler: x.handler, Recalled: d.recalled, Result: r, Took: now.Sub(started), At: now}
 	if name, err := x.task.DelegateTo.Render(s); err == nil && name != x.host.name {
 		e.Delegate = name
 	}

@@ -21,7 +21,16 @@ func (x *hostTask) loop(ctx context.Context, s *scope, started time.Time) done {
 	case len(items) == 0:
 		d = noItems()
 	default:
-		d = x.sum(x.each(ctx, s, items), items)
+		parts := x.each(ctx, s, items)
+		if last := parts[len(parts)-1]; last.stopped || last.err != nil {
+			return last
+		}
+		d = x.sum(parts, items)
+	}
+	if !d.recalled {
+		whole := x.work(s, 0, "")
+		whole.started = started
+		whole.keep(ctx, done{result: d.result, drifted: d.drifted})
 	}
 	x.emit(s, d, nil, false, started)
 	return d
@@ -42,16 +51,19 @@ func (x *hostTask) each(ctx context.Context, s *scope, items []jinja.Value) []do
 	var parts []done
 	facts := playbooks.Layer{}
 	for i, item := range items {
-		if i > 0 && sleep(ctx, x.task.LoopControl.Pause) != nil {
+		if i > 0 && x.play.run.halted(ctx) && ctx.Err() == nil {
+			return append(parts, done{stopped: true}) // the rest is for whoever resumes
+		}
+		if i > 0 && !parts[i-1].recalled && sleep(ctx, x.task.LoopControl.Pause) != nil {
 			break
 		}
 		at := time.Now()
 		is := s.with(facts).with(x.itemVars(item, i))
-		d := x.once(ctx, is)
-		parts = append(parts, d)
 		label := x.label(is, item)
+		d := x.once(ctx, x.work(is, i+1, label))
+		parts = append(parts, d)
 		x.emit(is, d, &label, true, at)
-		if ctx.Err() != nil || d.result.Status == Unreachable {
+		if ctx.Err() != nil || d.result.Status == Unreachable || d.drifted || d.stopped || d.err != nil {
 			break
 		}
 		facts = x.learned(facts, d)
@@ -118,16 +130,20 @@ func (x *hostTask) sum(parts []done, items []jinja.Value) done {
 	total := Result{Status: Skipped, Msg: loopMessage(Skipped)}
 	results := make([]any, len(parts))
 	facts := map[string]any{}
-	unsure := false
+	whole := done{recalled: true}
 	for i, d := range parts {
 		maps.Copy(facts, factsIn(d.result))
+		if d.result.Status != Failed {
+			whole.calls = append(whole.calls, d.calls...)
+		}
+		whole.recalled, whole.drifted = whole.recalled && d.recalled, whole.drifted || d.drifted
 		results[i] = x.labelled(d.value, items[i], i)
 		if rank(d.result) > rank(total) {
 			total.Status, total.Err, total.Ignored = d.result.Status, d.result.Err, d.result.Ignored
 			total.Msg = d.result.Msg
 		}
 		total.Changed = total.Changed || d.result.Changed
-		unsure = unsure || d.unsure
+		whole.unsure = whole.unsure || d.unsure
 		total.Change.Diffs = append(total.Change.Diffs, d.result.Change.Diffs...)
 		total.Change.Steps = append(total.Change.Steps, d.result.Change.Steps...)
 		total.Change.Notes = append(total.Change.Notes, d.result.Change.Notes...)
@@ -135,7 +151,8 @@ func (x *hostTask) sum(parts []done, items []jinja.Value) done {
 	if len(facts) > 0 {
 		total.Vars = map[string]any{"ansible_facts": facts}
 	}
-	return done{result: total, value: x.loopValue(total, results, unsure), unsure: unsure}
+	whole.result, whole.value = total, x.loopValue(total, results, whole.unsure)
+	return whole
 }
 
 // labelled is one item's result with the item in it.

@@ -1,5 +1,13 @@
 package runner
 
+// knows says whether an earlier life has done the work, or begun it.
+func (p *Past) knows(k Key) bool {
+	if o, ok := p.Outcomes[k]; ok && o.final() {
+		return true
+	}
+	return len(p.Begun[k]) > 0
+}
+
 // Fold is what the records of a run say of its past. A piece of work that came
 // to an outcome more than once (it failed, and the run was resumed) has the last.
 func Fold(records []Record) *Past {

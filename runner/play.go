@@ -23,21 +23,22 @@ type play struct {
 	ended    bool // meta: end_play or end_batch: no more tasks
 	finished bool // meta: end_play: no more batches
 	others   hostvars
+	number   int    // from 1
+	title    string // its name, rendered
+	places   map[*playbooks.Task]string
+	visits   map[visitor]int
 }
 
 // play runs one play, batch after batch. A batch of which no host is left ends
 // the run: going on would spread what broke it.
-func (rn *run) play(ctx context.Context, written *playbooks.Play) error {
-	p := &play{run: rn, play: written}
-	name, err := p.name()
-	if err != nil {
-		return err
-	}
+func (rn *run) play(ctx context.Context, number int) error {
+	written := rn.book.Plays[number-1]
+	p := &play{run: rn, play: written, number: number, title: rn.playNames[number-1], places: places(written), visits: map[visitor]int{}}
 	if err := p.findHosts(); err != nil {
 		return err
 	}
 	if len(p.hosts) == 0 {
-		rn.emit(PlayStarted{Name: name, At: time.Now()})
+		rn.emit(PlayStarted{Name: p.title, At: time.Now()})
 		rn.emit(PlayStopped{Reason: "no hosts matched", At: time.Now()})
 		return nil
 	}
@@ -45,11 +46,13 @@ func (rn *run) play(ctx context.Context, written *playbooks.Play) error {
 	for i, batch := range cut {
 		p.batch, p.failures, p.ended = batch, 0, false
 		p.notified = map[*playbooks.Task]map[*host]notice{}
-		rn.emit(PlayStarted{Name: name, Hosts: names(batch, nil), Batch: i + 1, Batches: len(cut), At: time.Now()})
+		if err := p.begin(ctx, i+1, len(cut)); err != nil {
+			return err
+		}
 		if err := p.tasks(ctx); err != nil {
 			return err
 		}
-		if ctx.Err() != nil {
+		if rn.halted(ctx) {
 			rn.emit(PlayStopped{Reason: "interrupted", At: time.Now()})
 			return nil
 		}
@@ -63,6 +66,15 @@ func (rn *run) play(ctx context.Context, written *playbooks.Play) error {
 		}
 	}
 	return nil
+}
+
+// begin opens a batch.
+func (p *play) begin(ctx context.Context, batch, batches int) error {
+	now := time.Now()
+	e := PlayStarted{Name: p.title, Hosts: names(p.batch, nil), Batch: batch, Batches: batches, At: now}
+	p.run.emit(e)
+	p.seed()
+	return p.run.put(ctx, BatchBegun{Play: p.number, Name: p.title, Batch: batch, Batches: batches, Hosts: e.Hosts, At: now}, false)
 }
 
 func (p *play) name() (string, error) {

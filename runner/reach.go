@@ -35,12 +35,18 @@ func (x *hostTask) target(s *scope) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	machines := &x.play.run.machines
-	return &target{
-		open:    func(ctx context.Context) (Machine, error) { return machines.as(ctx, a, b) },
-		cluster: x.play.run.cluster(x.play),
+	rn := x.play.run
+	t := &target{
+		name:    name,
+		open:    func(ctx context.Context) (Machine, error) { return rn.machines.as(ctx, a, b) },
+		reopen:  func(ctx context.Context) (Machine, error) { return rn.machines.anew(ctx, a, b) },
+		cluster: rn.cluster(x.play),
 		env:     env,
-	}, nil
+	}
+	if rn.Plan {
+		t.predicted = &rn.predicted
+	}
+	return t, nil
 }
 
 // stranger is the record of a host that may be in no play: a delegate.

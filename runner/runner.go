@@ -6,9 +6,12 @@ package runner
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"runbook/inventory"
@@ -31,14 +34,15 @@ type Runner struct {
 
 	// What makes a run one that nothing can lose. The zero values keep nothing
 	// and know of nothing earlier.
-	Journal  Journal         // of an apply: what happens; of a plan: its verdicts
-	Seal     Seal            // for what no journal and no plan may show
-	Past     *Past           // of a run that is resumed
-	Pending  []Notification  // handlers that earlier runs of this playbook left
-	Signed   *Signed         // the plan that is carried out, and nothing else
-	Stopping <-chan struct{} // closed: take no new tasks, let those at work end
-	Holder   Holder          // for the targets' locks
-	Patience time.Duration   // how long to wait for a target that another run has
+	Journal   Journal         // of an apply: what happens; of a plan: its verdicts
+	Seal      Seal            // for what no journal and no plan may show
+	Past      *Past           // of a run that is resumed
+	Pending   []Notification  // handlers that earlier runs of this playbook left
+	Signed    *Signed         // the plan that is carried out, and nothing else
+	Stopping  <-chan struct{} // closed: take no new tasks, let those at work end
+	Holder    Holder          // for the targets' locks
+	Patience  time.Duration   // how long to wait for a target that another run has
+	Reconnect time.Duration   // how long a machine that was lost in the middle of a command may take to come back; a minute where zero
 	// Doubt decides what becomes of a command that may have run and cannot be
 	// foreseen or verified, when nobody knows how it ended. Where nil, the task fails.
 	Doubt func(context.Context, Intent) (Doubt, error)
@@ -93,6 +97,14 @@ type run struct {
 	hosts     map[string]*host // that a play has had
 	everyone  []string         // whose variables hostvars shows: the inventory's hosts and the plays'
 	over      bool             // no later play runs
+	playNames []string         // rendered
+	predicted predictions      // of a plan: what earlier tasks would have done
+
+	background context.Context       // of records: written even while the run is interrupted
+	broken     atomic.Pointer[error] // the first record that could not be kept
+	seeds      []Notification        // handlers that earlier runs and lives left
+	owing      sync.Mutex
+	owed       map[debt]Notification
 
 	emitting    sync.Mutex
 	opening     sync.Mutex
@@ -109,6 +121,7 @@ type host struct {
 	failed      bool // out of the play, unless a rescue takes it back
 	unreachable bool // out of the run
 	ended       bool // end_host: out of the play, with honour
+	drifted     bool // out of the run, as it is not what the signed plan says
 	pending     bool // a plan: an earlier task would change it
 	recap       Recap
 }
@@ -124,24 +137,82 @@ func (r *Runner) Run(ctx context.Context, book *playbooks.Playbook, inv *invento
 	started := time.Now()
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	rn := &run{Runner: r, book: book, inventory: inv, extra: extra, hosts: map[string]*host{}}
+	rn := &run{Runner: r, book: book, inventory: inv, extra: extra, hosts: map[string]*host{},
+		owed: map[debt]Notification{}, background: context.WithoutCancel(ctx)}
 	rn.machines.dial = r.Dial
 	rn.everyone = slices.Clone(inv.Groups()["all"])
-	if err := rn.patterns(); err != nil {
+	if err := rn.prepare(); err != nil {
 		return Summary{}, err
 	}
 	defer rn.machines.closeAll()
-	rn.emit(RunStarted{Playbook: book.Path, Plan: r.Plan, Tasks: count(book), At: started})
-	var err error
-	for _, p := range book.Plays {
-		if err = rn.play(ctx, p); err != nil || rn.over || ctx.Err() != nil {
-			break
+	rn.emit(RunStarted{Playbook: book.Path, Plan: r.Plan, Tasks: count(book), Resumed: r.Past != nil, Pending: r.Pending, At: started})
+	err := rn.plays(ctx)
+	s := rn.summary()
+	s.Interrupted = rn.halted(ctx)
+	done := RunDone{Recap: rn.recaps(), Plan: r.Plan, Pending: rn.debts(), Took: time.Since(started), At: time.Now()}
+	if r.Plan {
+		done.Rescues = rescues(book)
+	}
+	if err == nil {
+		err = rn.close(s, done)
+	}
+	rn.emit(done)
+	return s, err
+}
+
+func (rn *run) plays(ctx context.Context) error {
+	for i := range rn.book.Plays {
+		if err := rn.play(ctx, i+1); err != nil {
+			return err
+		}
+		if broken := rn.broken.Load(); broken != nil {
+			return *broken
+		}
+		if rn.over || rn.halted(ctx) {
+			return nil
 		}
 	}
-	s := rn.summary()
-	s.Interrupted = ctx.Err() != nil
-	rn.emit(RunDone{Recap: rn.recaps(), Plan: r.Plan, Took: time.Since(started), At: time.Now()})
-	return s, err
+	return nil
+}
+
+// prepare finds mistakes that no host needs to be asked about, and takes over
+// what earlier runs left.
+func (rn *run) prepare() error {
+	if err := rn.patterns(); err != nil {
+		return err
+	}
+	for _, written := range rn.book.Plays {
+		name, err := (&play{run: rn, play: written}).name()
+		if err != nil {
+			return err
+		}
+		rn.playNames = append(rn.playNames, rn.secrets.text(name))
+	}
+	if rn.Holder.Run == "" {
+		rn.Holder.Run = newID()
+	}
+	if rn.Holder.Session == "" {
+		rn.Holder.Session = newID()
+	}
+	return rn.adopt()
+}
+
+// close writes down how the run ended: an interrupted one has not.
+func (rn *run) close(s Summary, done RunDone) error {
+	if s.Interrupted {
+		return rn.put(rn.background, Halted{Reason: "interrupted", At: done.At}, true)
+	}
+	return rn.put(rn.background, Ended{Recap: done.Recap, Summary: s, Took: done.Took, At: done.At}, true)
+}
+
+// halted says that the run takes no more tasks.
+func (rn *run) halted(ctx context.Context) bool {
+	select {
+	case <-rn.Stopping:
+		return true
+	default:
+	}
+	return ctx.Err() != nil || rn.broken.Load() != nil
 }
 
 // interruptible is ctx with an end that says to the tasks at work what it means
@@ -222,6 +293,19 @@ func learn(into playbooks.Layer, facts map[string]any) {
 	for name, v := range facts {
 		into[name] = jinja.FromGo(v)
 	}
+}
+
+// rescues is how many tasks run only where another fails.
+func rescues(book *playbooks.Playbook) int {
+	n := 0
+	for _, p := range book.Plays {
+		for place := range maps.Values(places(p)) {
+			if strings.Contains(place, "/rescue/") {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // count is how many tasks are written in a playbook, handlers aside.

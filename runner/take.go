@@ -35,9 +35,10 @@ func (e *StepError) Error() string {
 
 func (e *StepError) Unwrap() error { return e.Err }
 
-// take carries out one step. It is the only function of the program that
-// changes anything.
-func take(ctx context.Context, t *target, s modules.Step) (modules.Output, error) {
+// take carries out one step, which the machine knows by the id if it keeps it.
+// It is the only function of the program that changes anything.
+func (l *loop) take(ctx context.Context, id string, s modules.Step) (modules.Output, error) {
+	t := l.target
 	var out modules.Output
 	var err error
 	switch s := s.(type) {
@@ -46,7 +47,7 @@ func take(ctx context.Context, t *target, s modules.Step) (modules.Output, error
 	case modules.APIStep, modules.PodExec, modules.PodRun:
 		out, err = t.takeInCluster(ctx, s)
 	default:
-		out, err = t.takeOnMachine(ctx, s)
+		out, err = l.takeOnMachine(ctx, id, s)
 	}
 	if err != nil || (out.Code != 0 && !expected(s, out.Code)) {
 		return out, &StepError{Step: s, Output: out, Err: err}
@@ -54,7 +55,8 @@ func take(ctx context.Context, t *target, s modules.Step) (modules.Output, error
 	return out, nil
 }
 
-func (t *target) takeOnMachine(ctx context.Context, s modules.Step) (modules.Output, error) {
+func (l *loop) takeOnMachine(ctx context.Context, id string, s modules.Step) (modules.Output, error) {
+	t := l.target
 	m, err := t.open(ctx)
 	if err != nil {
 		return modules.Output{}, err
@@ -65,7 +67,7 @@ func (t *target) takeOnMachine(ctx context.Context, s modules.Step) (modules.Out
 			s.Limit = stepLimit
 		}
 		s.Env = merged(t.env, s.Env)
-		return m.Do(ctx, newID(), s)
+		return l.do(ctx, m, id, s)
 	case modules.Write:
 		return modules.Output{}, m.Write(ctx, s)
 	case modules.Remove:
@@ -94,6 +96,15 @@ func opaque(s modules.Step) bool {
 	case modules.Run:
 		return s.Opaque
 	case modules.PodExec, modules.PodRun:
+		return true
+	}
+	return false
+}
+
+// onMachine says whether the step changes the machine itself.
+func onMachine(s modules.Step) bool {
+	switch s.(type) {
+	case modules.Run, modules.Write, modules.Remove:
 		return true
 	}
 	return false

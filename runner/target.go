@@ -13,10 +13,12 @@ const queryLimit = 2 * time.Minute
 
 // target is one machine as modules see it and, for take, as the engine does.
 type target struct {
-	open    func(context.Context) (Machine, error) // reaches it, the first time
-	cluster func(context.Context) (Cluster, error)
-	env     map[string]string
-	foresee func(modules.Thing, string) (modules.Effect, bool) // nil: an apply
+	name      string                                 // of the machine
+	open      func(context.Context) (Machine, error) // reaches it, the first time
+	reopen    func(context.Context) (Machine, error) // reaches it anew: the connection was lost
+	cluster   func(context.Context) (Cluster, error)
+	env       map[string]string
+	predicted *predictions // of a plan; nil: an apply
 }
 
 var _ modules.Target = (*target)(nil)
@@ -34,6 +36,13 @@ func (t *target) Query(ctx context.Context, cmd modules.Run) (modules.Output, er
 }
 
 func (t *target) ReadFile(ctx context.Context, path string) (modules.File, error) {
+	if t.predicted != nil {
+		return t.predicted.readFile(ctx, t.name, path, t.readFile)
+	}
+	return t.readFile(ctx, path)
+}
+
+func (t *target) readFile(ctx context.Context, path string) (modules.File, error) {
 	machine, err := t.open(ctx)
 	if err != nil {
 		return modules.File{}, err
@@ -61,8 +70,8 @@ func (t *target) Cluster(ctx context.Context) (modules.Cluster, error) {
 }
 
 func (t *target) Predicted(thing modules.Thing, name string) (modules.Effect, bool) {
-	if t.foresee == nil {
+	if t.predicted == nil {
 		return modules.Effect{}, false
 	}
-	return t.foresee(thing, name)
+	return t.predicted.of(t.name)(thing, name)
 }

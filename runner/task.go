@@ -20,7 +20,13 @@ type turn struct {
 type done struct {
 	result Result
 	value  jinja.Value
-	unsure bool // a plan cannot know whether the task changes anything
+	calls  []call // the handlers that it notifies
+	unsure bool   // a plan cannot know whether the task changes anything
+
+	recalled bool  // it is that of an earlier life of the run
+	drifted  bool  // not done, as it is not in the signed plan: the host is out, whatever stands by
+	stopped  bool  // not begun, or not to its end: the run takes no more tasks
+	err      error // of the run itself: what the user wrote cannot be carried out
 }
 
 // task runs one task on hosts and returns those that may go on.
@@ -39,23 +45,44 @@ func (p *play) task(ctx context.Context, t *playbooks.Task, hosts []*host, how t
 	}
 	on := hosts
 	if once {
-		on = hosts[:1]
+		on = []*host{p.chosen(t, hosts)}
 	}
 	results := make([]done, len(on))
+	keys := make([]Key, len(on))
+	for i, h := range on {
+		keys[i] = p.visit(t, h)
+	}
 	p.each(on, func(i int, h *host) {
-		x := &hostTask{play: p, task: t, host: h, unsure: how.called[h] == mayRun}
+		x := &hostTask{play: p, task: t, host: h, key: keys[i], unsure: how.called[h] == mayRun,
+			guarded: how.guarded, handler: how.handler}
 		results[i] = x.run(ctx)
 	})
 	for i, h := range hosts {
 		d := results[min(i, len(results)-1)]
-		if err := p.record(t, h, d, how, !once || i == 0); err != nil {
-			return nil, err
+		if d.err != nil {
+			return nil, d.err
+		}
+		if !d.stopped {
+			p.record(t, h, d, how, !once || h == on[0])
 		}
 	}
 	if err := p.thresholds(t, hosts, how.guarded); err != nil {
 		return nil, err
 	}
 	return p.going(hosts), nil
+}
+
+// chosen is the host that does what is to be done once: the first, or in a
+// resumed run the one that did it.
+func (p *play) chosen(t *playbooks.Task, hosts []*host) *host {
+	if past := p.run.Past; past != nil {
+		for _, h := range hosts {
+			if past.knows(p.next(t, h)) {
+				return h
+			}
+		}
+	}
+	return hosts[0]
 }
 
 func (p *play) announce(t *playbooks.Task, s *scope, how turn) {
@@ -71,18 +98,17 @@ func (p *play) announce(t *playbooks.Task, s *scope, how turn) {
 
 // record keeps a result: registered, counted, and with what follows from it.
 // With run_once the result is every host's, but counts for one alone.
-func (p *play) record(t *playbooks.Task, h *host, d done, how turn, counts bool) error {
+func (p *play) record(t *playbooks.Task, h *host, d done, how turn, counts bool) {
 	p.keep(t, h, d)
 	r := d.result
+	how.guarded = how.guarded && !d.drifted
 	if counts {
 		if r.Status == Failed && !r.Ignored && how.guarded {
 			h.recap.Rescued++
 		} else {
 			h.recap.add(r)
 		}
-		if err := p.call(t, h, d); err != nil {
-			return err
-		}
+		p.notify(t, h, d)
 	}
 	switch r.Status {
 	case WouldChange, WouldRun, Unknown:
@@ -91,16 +117,15 @@ func (p *play) record(t *playbooks.Task, h *host, d done, how turn, counts bool)
 		h.unreachable = true
 	case Failed:
 		if r.Ignored {
-			return nil
+			return
 		}
-		h.failed = true
+		h.failed, h.drifted = true, h.drifted || d.drifted
 		h.set["ansible_failed_task"] = failedTask(t, p.scope(h, t.Layers))
 		h.set["ansible_failed_result"] = d.value
 		if !how.guarded {
 			p.failures++
 		}
 	}
-	return nil
 }
 
 // keep stores the facts that a task found or set, and what it registers.
@@ -119,16 +144,15 @@ func (p *play) keep(t *playbooks.Task, h *host, d done) {
 	}
 }
 
-// call notifies the handlers of a task that changed something, would, or may.
-func (p *play) call(t *playbooks.Task, h *host, d done) error {
-	how := mustRun
-	switch {
-	case d.result.Status == Unknown, d.unsure:
-		how = mayRun
-	case d.result.Status == Failed, !d.result.Changed:
-		return nil
+// notify calls the handlers of a task that changed something, would, or may. A
+// single task that failed calls none; of a loop, the items that did not fail do.
+func (p *play) notify(t *playbooks.Task, h *host, d done) {
+	if d.result.Status == Failed && t.Loop == nil {
+		return
 	}
-	return p.notify(t, h, p.scope(h, t.Layers), how)
+	for _, c := range d.calls {
+		p.call(c.handler, h, c.how)
+	}
 }
 
 // failedTask is what a rescue reads of the task that failed.
@@ -176,7 +200,7 @@ func (p *play) meta(ctx context.Context, t *playbooks.Task, hosts []*host) ([]*h
 		}
 	case "clear_host_errors":
 		for _, h := range p.hosts {
-			h.failed, h.unreachable = false, false
+			h.failed, h.unreachable = h.drifted, false
 		}
 	case "reset_connection":
 		for _, h := range on {

@@ -1,0 +1,53 @@
+package runner
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"runbook/modules"
+)
+
+// digest names what a change is, with all that the steps carry, the content of
+// files and standard input too. What a plan and its apply cannot have in common,
+// the time in a restart, is left out. Env is the task's environment.
+func (rn *run) digest(c modules.Change, env map[string]string) Digest {
+	var d Digest
+	for _, s := range c.Steps {
+		d.Steps = append(d.Steps, rn.digestOf("step", fmt.Sprintf("%T", s), lasting(s), env))
+	}
+	for _, diff := range c.Diffs {
+		d.Diffs = append(d.Diffs, rn.digestOf("diff", "", diff, nil))
+	}
+	return d
+}
+
+func (rn *run) digestOf(what, kind string, v any, env map[string]string) string {
+	data, err := json.Marshal([]any{what, kind, v, env})
+	if err != nil {
+		data = fmt.Appendf(nil, "%s %s %#v %v", what, kind, v, env) // not reached: steps are plain data
+	}
+	if rn.Seal != nil {
+		return rn.Seal.Digest(data)
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:16])
+}
+
+// lasting is a step without what changes from one look to the next.
+func lasting(s modules.Step) modules.Step {
+	switch s := s.(type) {
+	case modules.APIStep:
+		if s.Event {
+			s.Body, s.JSONPatch = nil, nil
+		}
+		return s
+	case modules.Run:
+		s.Limit = 0
+		return s
+	}
+	return s
+}
+
+func (d Digest) empty() bool { return len(d.Steps) == 0 && len(d.Diffs) == 0 }

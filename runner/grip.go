@@ -1,0 +1,113 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"runbook/modules"
+)
+
+const (
+	lockInterval = 2 * time.Second // between two tries to have a machine that another run has
+
+	// defaultReconnect lets a switch restart, not a machine: how a command has
+	// ended on one that is away for longer is for whoever resumes the run.
+	defaultReconnect = time.Minute
+	redialAt         = time.Second // doubled after each try
+)
+
+// grip has the machine locked for the run, within the run's patience. With fresh
+// it was not before: what was looked at may have changed.
+func (l *loop) grip(ctx context.Context, m Machine) (fresh bool, err error) {
+	rn := l.work.x.play.run
+	ctx, cancel := context.WithTimeout(ctx, rn.Patience+startTimeout)
+	defer cancel()
+	until := time.Now().Add(rn.Patience)
+	for {
+		g, err := m.Lock(ctx, rn.Holder)
+		var held *Held
+		if err == nil {
+			l.work.machine, l.work.x.boot = m, g.Boot
+			if g.Fresh {
+				l.work.sweep(ctx, m)
+			}
+			return g.Fresh, nil
+		}
+		if !errors.As(err, &held) || !time.Now().Before(until) {
+			return false, err
+		}
+		l.waiting([]modules.Diff{{What: "the lock of " + l.target.name, Have: held.Error(), Want: "free"}})
+		if err := sleep(ctx, min(lockInterval, time.Until(until))); err != nil {
+			return false, err
+		}
+	}
+}
+
+// startTimeout bounds the asking for a lock itself.
+const startTimeout = time.Minute
+
+// sweep has a machine forget what earlier lives of the run have left on it,
+// except what nobody has asked after yet.
+func (w *work) sweep(ctx context.Context, m Machine) {
+	past := w.x.play.run.Past
+	if past == nil {
+		return
+	}
+	open := map[string]bool{}
+	for key, begun := range past.Begun {
+		if key.Host == w.key.Host {
+			for _, i := range begun {
+				open[i.ID] = true
+			}
+		}
+	}
+	var ids []string
+	for _, id := range past.Kept[w.key.Host] {
+		if !open[id] {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) > 0 {
+		_ = m.Forget(ctx, ids) // what is left behind the machine sweeps itself
+	}
+}
+
+// do carries out a command on the machine. Where the connection is lost
+// meanwhile, it comes back to hear how the command ended.
+func (l *loop) do(ctx context.Context, m Machine, id string, s modules.Run) (modules.Output, error) {
+	out, err := m.Do(ctx, id, s)
+	if err == nil || !isUnreachable(err) || ctx.Err() != nil || l.work == nil || l.target.reopen == nil {
+		return out, err
+	}
+	boot := l.work.x.boot
+	patience := l.work.x.play.run.Reconnect
+	if patience == 0 {
+		patience = defaultReconnect
+	}
+	until := time.Now().Add(patience)
+	for pause := redialAt; ; pause *= 2 {
+		l.waiting([]modules.Diff{{What: "the connection to " + l.target.name, Have: "lost: " + err.Error(), Want: "back, to hear how the command ended"}})
+		if time.Now().Add(pause).After(until) || sleep(ctx, pause) != nil {
+			return out, err
+		}
+		again, dialErr := l.target.reopen(ctx)
+		if dialErr != nil {
+			continue
+		}
+		g, lockErr := again.Lock(ctx, l.work.x.play.run.Holder)
+		switch {
+		case lockErr != nil && isUnreachable(lockErr):
+			continue
+		case lockErr != nil:
+			return out, fmt.Errorf("%w; after it came back: %w", err, lockErr)
+		case g.Boot != boot:
+			return out, fmt.Errorf("%w; it came back after a reboot: how the command ended is not known", err)
+		}
+		l.work.machine = again
+		if out, err = again.Do(ctx, id, s); err == nil || !isUnreachable(err) {
+			return out, err
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"runbook/modules"
+)
+
+// keptFor bounds how long a target can tell that it never had a command: it
+// sweeps what it keeps after a week.
+const keptFor = 6 * 24 * time.Hour
+
+// past settles what an earlier life of the run had begun, and not seen the end
+// of. It reports over where that is the outcome; otherwise the module's Check
+// decides, and dirty says that steps were taken all the same.
+func (l *loop) past(ctx context.Context, m modules.Module, o *outcome) (over, dirty bool, err error) {
+	w := l.work
+	if w == nil || len(w.begun) == 0 {
+		return false, false, nil
+	}
+	begun := w.begun
+	w.begun = nil
+	last := begun[len(begun)-1]
+	if r, ok := m.(modules.Rememberer); ok {
+		for _, i := range begun {
+			if i.Seen != nil {
+				if err := r.Recall(i.Seen); err != nil {
+					return true, false, fmt.Errorf("what was seen before the interruption: %w", err)
+				}
+				break
+			}
+		}
+	}
+	dirty = last.Step > 0 // those before it had ended
+	fate, out, err := l.fate(ctx, last)
+	if err != nil {
+		w.unsettled = true
+		return true, dirty, err
+	}
+	w.settled = "before the interruption: " + string(fate)
+	switch {
+	case fate == Never:
+		return false, dirty, nil
+	case !last.Opaque:
+		return false, true, nil
+	case fate == Gone || out.Code > 128:
+		return l.doubt(ctx, last, o)
+	}
+	o.status, o.output = Changed, append(o.output, out)
+	return true, true, l.remaining(ctx, m, last, out, o)
+}
+
+// fate asks the target what became of a step.
+func (l *loop) fate(ctx context.Context, i Intent) (Fate, modules.Output, error) {
+	if i.ID == "" {
+		return Gone, modules.Output{}, nil
+	}
+	machine, err := l.target.open(ctx)
+	if err != nil {
+		return Gone, modules.Output{}, err
+	}
+	if _, err := l.grip(ctx, machine); err != nil {
+		return Gone, modules.Output{}, err
+	}
+	l.work.ids = append(l.work.ids, i.ID)
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	fate, out, err := machine.Collect(ctx, i.ID)
+	if err != nil {
+		return Gone, out, err
+	}
+	if fate == Never && (i.Boot != l.work.x.boot || time.Since(i.At) > keptFor) {
+		fate = Gone // the machine has forgotten, in a reboot or with time
+	}
+	return fate, out, nil
+}
+
+// doubt lets the operator decide about a command of which nobody knows whether
+// it did what it does.
+func (l *loop) doubt(ctx context.Context, i Intent, o *outcome) (over, dirty bool, err error) {
+	w := l.work
+	decision := Fail
+	if ask := w.x.play.run.Doubt; ask != nil {
+		if decision, err = ask(ctx, i); err != nil {
+			return true, false, err
+		}
+	}
+	switch decision {
+	case Rerun:
+		w.settled += ", run again as asked"
+		return false, false, nil
+	case Skip:
+		w.settled += ", taken as done as asked"
+		o.status, o.vars = Changed, map[string]any{"msg": "it is not known how the command ended"}
+		return true, true, nil
+	}
+	w.unsettled = true
+	return true, false, fmt.Errorf("it is not known whether this has run, as the run was interrupted at %s: %s; look, and then resume with --unknown=rerun or --unknown=skip",
+		i.At.Format(time.DateTime), i.Command)
+}
+
+// remaining takes the steps after an opaque one that has ended.
+func (l *loop) remaining(ctx context.Context, m modules.Module, last Intent, out modules.Output, o *outcome) error {
+	if last.Of > last.Step+1 || out.Code != 0 {
+		c, err := m.Check(ctx, l.target)
+		if err != nil {
+			return fmt.Errorf("going on after the interruption: %w", err)
+		}
+		if len(c.Steps) != last.Of {
+			return nil // what the command has made is why there is nothing more to do
+		}
+		o.change, o.vars = c, c.Vars
+		if s := c.Steps[last.Step]; out.Code != 0 && !expected(s, out.Code) {
+			return &StepError{Step: s, Output: out}
+		}
+		_, err = l.takeAll(ctx, m, c.Steps, last.Step+1, o)
+		return err
+	}
+	if c, err := m.Check(ctx, l.target); err == nil && len(c.Steps) == last.Of {
+		o.change, o.vars = c, c.Vars
+	}
+	return nil // it has ended well: what it has changed since is no error
+}
+
+// lostStep says whether a step ended in a way that leaves its effect open.
+func lostStep(ctx context.Context, err error) bool {
+	var step *StepError
+	return errors.As(err, &step) && step.Err != nil && (isUnreachable(step.Err) || ctx.Err() != nil)
+}

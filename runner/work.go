@@ -1,0 +1,260 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"runbook/modules"
+	"runbook/playbooks/jinja"
+)
+
+// work is one piece of work on its way from the journal's past to its outcome: a
+// task on a host, or one item of its loop.
+type work struct {
+	x       *hostTask
+	scope   *scope
+	key     Key
+	label   string // of the loop item, as the journal has it
+	silent  bool
+	calls   []call // what it notifies if it changes anything
+	begun   []Intent
+	started time.Time
+
+	env       map[string]string
+	machine   Machine  // of the last step on a machine
+	ids       []string // of the commands that the machine keeps for it
+	steps     int      // taken, in this life
+	unsettled bool
+	settled   string // how an earlier life's step was found to have ended
+	output    modules.Output
+	digest    Digest
+}
+
+func (x *hostTask) work(s *scope, item int, label string) *work {
+	w := &work{x: x, scope: s, key: x.key, silent: x.silent(s), started: time.Now()}
+	w.key.Item = item
+	w.label = x.play.run.secrets.text(label)
+	if w.silent && item > 0 {
+		w.label = censoredLabel
+	}
+	if past := x.play.run.Past; past != nil {
+		w.begun = past.Begun[w.key]
+	}
+	return w
+}
+
+// name is the task's as people see it; a handler's is the one by which it is
+// notified.
+func (w *work) name() string {
+	if w.x.handler {
+		return handlerName(w.x.task)
+	}
+	return w.x.play.run.secrets.text(w.x.title(w.scope))
+}
+
+// intend says durably that a step is about to be taken, and names it for the
+// target.
+func (w *work) intend(ctx context.Context, s modules.Step, m modules.Module, n, of int) (id string, err error) {
+	rn := w.x.play.run
+	w.steps++
+	if _, run := s.(modules.Run); run {
+		id = newID()
+		w.ids = append(w.ids, id)
+	}
+	if rn.Journal == nil {
+		return id, nil
+	}
+	i := Intent{
+		Key: w.key, Name: w.name(), Step: n, Of: of, ID: id, Opaque: opaque(s),
+		Command: rn.secrets.text(s.String()), Calls: named(w.calls), At: time.Now(),
+	}
+	if w.silent {
+		i.Command = censored
+	}
+	if id != "" {
+		i.Boot = w.x.boot
+	}
+	if r, ok := m.(modules.Rememberer); ok {
+		i.Seen = r.Seen()
+	}
+	return id, rn.put(ctx, i, true)
+}
+
+// keep writes down what the work came to. What changed something, or may have,
+// is durable before the next task begins.
+func (w *work) keep(ctx context.Context, d done) {
+	rn := w.x.play.run
+	o := w.outcome(d)
+	rn.owe(o)
+	if rn.Journal == nil {
+		return
+	}
+	durable := !rn.Plan && (w.steps > 0 || len(o.Notified) > 0 || w.settled != "")
+	if rn.put(ctx, o, durable) != nil || o.Unsettled {
+		return
+	}
+	if w.machine != nil && len(w.ids) > 0 {
+		// What is left behind is swept by the target itself.
+		_ = w.machine.Forget(context.WithoutCancel(ctx), w.ids)
+	}
+}
+
+func (w *work) outcome(d done) Outcome {
+	rn, r := w.x.play.run, d.result
+	shown := rn.secrets.result(r)
+	o := Outcome{
+		Key: w.key, Name: w.name(), Module: w.x.task.Def.Name, Pos: w.x.task.Pos.String(),
+		Handler: w.x.handler, Label: w.label, Status: r.Status, Changed: r.Changed, Ignored: r.Ignored,
+		Rescued: r.Status == Failed && w.x.guarded && !d.drifted, Msg: shown.Msg, Digest: w.digest, Settled: w.settled,
+		Unsettled: w.unsettled, Notified: named(d.calls), Took: time.Since(w.started), At: time.Now(),
+	}
+	if w.silent {
+		o.Msg = censored
+	} else {
+		o.Diffs, o.Notes = shown.Change.Diffs, shown.Change.Notes
+		for _, s := range shown.Change.Steps {
+			o.Steps = append(o.Steps, s.String())
+		}
+		o.Stdout, o.Stderr = rn.secrets.text(w.output.Stdout), rn.secrets.text(w.output.Stderr)
+	}
+	o.Opaque = slices.ContainsFunc(r.Change.Steps, opaque)
+	if !rn.Plan {
+		w.keepValues(&o, d)
+	}
+	return o
+}
+
+// kept is what a sealed outcome hides.
+type kept struct {
+	Value json.RawMessage `json:"value,omitempty"`
+	Facts json.RawMessage `json:"facts,omitempty"`
+}
+
+// keepValues keeps what later tasks of a resumed run read: sealed where it holds
+// a secret. What cannot be kept is not: the task is then done again.
+func (w *work) keepValues(o *Outcome, d done) {
+	rn := w.x.play.run
+	var k kept
+	secret := w.silent
+	if w.x.task.Register != "" || d.result.Status == Failed {
+		k.Value, _ = jinja.Encode(d.value)
+		secret = secret || rn.secrets.within(d.value)
+	}
+	if facts := factsIn(d.result); w.x.task.Def.Facts != modules.NoFacts && facts != nil {
+		v := jinja.FromGo(facts)
+		k.Facts, _ = jinja.Encode(v)
+		secret = secret || rn.secrets.within(v)
+	}
+	if !secret {
+		o.Value, o.Facts = k.Value, k.Facts
+		return
+	}
+	if rn.Seal == nil || k.Value == nil && k.Facts == nil {
+		return
+	}
+	if plain, err := json.Marshal(k); err == nil {
+		o.Sealed, _ = rn.Seal.Seal(plain)
+	}
+}
+
+// recall is what an earlier life of the run has made of the work.
+func (w *work) recall() (done, bool) {
+	past := w.x.play.run.Past
+	if past == nil {
+		return done{}, false
+	}
+	o, ok := past.Outcomes[w.key]
+	if !ok || !o.final() || o.Label != w.label || o.Name != w.name() {
+		return done{}, false
+	}
+	k := kept{o.Value, o.Facts}
+	if o.Sealed != "" {
+		if w.x.play.run.Seal == nil {
+			return done{}, false
+		}
+		plain, err := w.x.play.run.Seal.Open(o.Sealed)
+		if err != nil || json.Unmarshal(plain, &k) != nil {
+			return done{}, false
+		}
+	}
+	d := done{recalled: true, result: Result{Status: o.Status, Changed: o.Changed, Ignored: o.Ignored, Msg: o.Msg}}
+	return d, w.restore(&d, k)
+}
+
+// restore puts back what was registered and found. It reports false where a
+// later task would miss it.
+func (w *work) restore(d *done, k kept) bool {
+	if k.Value != nil {
+		v, err := jinja.Decode(k.Value)
+		if err != nil {
+			return false
+		}
+		d.value = v
+	} else if w.x.task.Register != "" {
+		return false
+	}
+	if k.Facts != nil {
+		v, err := jinja.Decode(k.Facts)
+		if err != nil {
+			return false
+		}
+		facts, _ := jinja.ToGo(v).(map[string]any)
+		d.result.Vars = map[string]any{"ansible_facts": facts}
+	}
+	if d.result.Changed {
+		d.calls = w.calls
+	}
+	return true
+}
+
+// final says whether a resumed run takes the outcome as it is. What failed is
+// tried again, unless the play has gone on from the failure.
+func (o Outcome) final() bool {
+	switch o.Status {
+	case OK, Changed, Skipped:
+		return true
+	case Failed:
+		return (o.Ignored || o.Rescued) && !o.Unsettled
+	}
+	return false
+}
+
+// put writes a record, and stops the run where that is not possible: what is not
+// written down must not happen. It is done even while the run is interrupted.
+func (rn *run) put(ctx context.Context, r Record, durable bool) error {
+	if rn.Journal == nil {
+		return nil
+	}
+	err := rn.Journal.Put(context.WithoutCancel(ctx), r, durable)
+	if err != nil {
+		rn.broken.CompareAndSwap(nil, &err)
+	}
+	return err
+}
+
+// within says whether a value holds a secret.
+func (s *secrets) within(v jinja.Value) bool {
+	s.mu.Lock()
+	values := slices.Clone(s.values)
+	s.mu.Unlock()
+	return len(values) > 0 && holds(v, values)
+}
+
+func holds(v jinja.Value, secrets []string) bool {
+	switch v := v.(type) {
+	case jinja.Str:
+		text := jinja.Text(v)
+		return slices.ContainsFunc(secrets, func(s string) bool { return strings.Contains(text, s) })
+	case *jinja.List:
+		return slices.ContainsFunc(v.Items, func(i jinja.Value) bool { return holds(i, secrets) })
+	case *jinja.Tuple:
+		return slices.ContainsFunc(v.Items, func(i jinja.Value) bool { return holds(i, secrets) })
+	case *jinja.Dict:
+		within := func(i jinja.Value) bool { return holds(i, secrets) }
+		return slices.ContainsFunc(v.Keys(), within) || slices.ContainsFunc(v.Values(), within)
+	}
+	return false
+}
