@@ -15,7 +15,7 @@ func Create(dir string, h Header) (*Writer, error) { return create(openRoot, dir
 func create(open opener, dir string, h Header) (*Writer, error) {
 	root, err := makeFolder(open, dir)
 	if err != nil {
-		return nil, fmt.Errorf("journal of a new run: %w", err)
+		return nil, fmt.Errorf("%s: the journal of a new run: %w", dir, err)
 	}
 	w := newWriter(dir, root)
 	if w.file, err = root.create(fileName); err == nil {
@@ -90,7 +90,7 @@ func Reopen(dir string, r Resumed) (*Writer, *Contents, error) { return reopen(o
 func reopen(open opener, dir string, r Resumed) (*Writer, *Contents, error) {
 	root, err := open(dir)
 	if err != nil {
-		return nil, nil, fmt.Errorf("journal: %w", err)
+		return nil, nil, fmt.Errorf("%s: the journal of a run: %w", dir, err)
 	}
 	w := newWriter(dir, root)
 	read, err := load(root, w.path)

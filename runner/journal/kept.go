@@ -110,12 +110,20 @@ func keep(dir folder, work, ext string, data []byte, durable bool) (*beside, err
 	return &beside{File: name, Size: len(data), SHA256: hex.EncodeToString(sum[:])}, nil
 }
 
+// unreadable is what kept a file from being read. It says nothing of what is in it.
+type unreadable struct{ error }
+
+func (u unreadable) Unwrap() error { return u.error }
+
 // bring reads a file that keep wrote.
 func bring(dir folder, b *beside) ([]byte, error) {
 	if !strings.HasPrefix(b.File, keptFolder+"/") || path.Clean(b.File) != b.File {
 		return nil, fmt.Errorf("%q is not a file below %s", b.File, keptFolder)
 	}
 	data, err := dir.read(b.File)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, unreadable{err}
+	}
 	if err != nil {
 		return nil, err
 	}

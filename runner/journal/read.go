@@ -100,7 +100,7 @@ func Read(dir string) (*Contents, error) { return read(openRoot, dir) }
 func read(open opener, dir string) (*Contents, error) {
 	root, err := open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		return nil, fmt.Errorf("%s: the journal of a run: %w", dir, err)
 	}
 	defer func() { _ = root.close() }() // it was only read
 	r, err := load(root, filepath.Join(dir, fileName))
@@ -153,8 +153,13 @@ func load(root folder, path string) (*reading, error) {
 	return r, nil
 }
 
-// damage is what is wrong with the line after the last good one.
+// damage is what is wrong with the line after the last good one. A disk that
+// does not read is not damage: what it holds may be good.
 func (r *reading) damage(problem error) error {
+	var u unreadable
+	if errors.As(problem, &u) {
+		return fmt.Errorf("%s:%d: %w", r.path, r.seq+1, problem)
+	}
 	return &Damage{Path: r.path, Line: r.seq + 1, Problem: problem.Error()}
 }
 
