@@ -9,42 +9,96 @@ import (
 
 const (
 	diffContext = 3
-	diffLines   = 2000 // longer texts are not compared line by line: it is quadratic
+	diffLines   = 2000 // more lines between the first and the last difference are not compared one by one: it is quadratic
+	briefLines  = 20   // of a diff, where nobody asked for all of it
+	briefWidth  = 200  // characters of a line, likewise
 )
 
-// unified prints two contents as a unified diff.
+// unified prints two contents as a unified diff: the beginning of it, or all
+// with -D.
 func (t *Terminal) unified(d modules.Diff) {
-	a, b := split(d.Have), split(d.Want)
-	if len(a) > diffLines || len(b) > diffLines {
-		t.printf(plain, "    %d lines -> %d lines, too many to compare", len(a), len(b))
+	all, ok := compare(split(d.Have), split(d.Want))
+	if !ok {
+		t.printf(plain, "    %s -> %s, too many to compare", plural(len(split(d.Have)), "line"), plural(len(split(d.Want)), "line"))
 		return
 	}
 	t.printf(red, "  --- before: %s", d.What)
 	t.printf(green, "  +++ after: %s", d.What)
-	for _, e := range hunks(edits(a, b)) {
+	shown := hunks(all)
+	more := 0
+	if !t.o.Diff && len(shown) > briefLines+1 { // a line that says "1 more" is no shorter
+		more = len(shown) - briefLines
+		shown = shown[:briefLines]
+	}
+	for _, e := range shown {
+		text := strings.ReplaceAll(t.brief(e.text), "\n", "\n  ")
 		switch e.op {
 		case '-':
-			t.printf(red, "  -%s", e.text)
+			t.printf(red, "  -%s", text)
 		case '+':
-			t.printf(green, "  +%s", e.text)
+			t.printf(green, "  +%s", text)
 		case '@':
-			t.printf(cyan, "  %s", e.text)
+			t.printf(cyan, "  %s", text)
 		default:
-			t.printf(plain, "   %s", e.text)
+			t.printf(plain, "   %s", text)
 		}
+	}
+	if more > 0 {
+		t.printf(plain, "  ... %d more lines (-D shows all)", more)
 	}
 }
 
+// brief is as much of a line as a screen can bear, or all with -D.
+func (t *Terminal) brief(line string) string {
+	runes := []rune(line)
+	if t.o.Diff || len(runes) <= 2*briefWidth {
+		return line
+	}
+	return fmt.Sprintf("%s... %d more characters (-D shows all)", string(runes[:briefWidth]), len(runes)-briefWidth)
+}
+
+// split cuts a text into its lines. A last line without an end says so, as it
+// differs from the same line with one.
 func split(text string) []string {
 	if text == "" {
 		return nil
 	}
-	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	if !strings.HasSuffix(text, "\n") {
+		lines[len(lines)-1] += noNewline
+	}
+	return lines
 }
+
+const noNewline = "\n\\ No newline at the end"
 
 type edit struct {
 	op   byte // ' ', '-', '+'; '@' opens a hunk
 	text string
+}
+
+// compare turns a into b, or says that there is too much between them.
+func compare(a, b []string) ([]edit, bool) {
+	same := 0
+	for same < min(len(a), len(b)) && a[same] == b[same] {
+		same++
+	}
+	tail := 0
+	for tail < min(len(a), len(b))-same && a[len(a)-1-tail] == b[len(b)-1-tail] {
+		tail++
+	}
+	if max(len(a), len(b))-same-tail > diffLines {
+		return nil, false
+	}
+	var out []edit
+	for _, line := range a[:same] {
+		out = append(out, edit{' ', line})
+	}
+	out = append(out, edits(a[same:len(a)-tail], b[same:len(b)-tail])...)
+	for _, line := range a[len(a)-tail:] {
+		out = append(out, edit{' ', line})
+	}
+	return out, true
 }
 
 // edits turns a into b by the longest common subsequence.

@@ -1,8 +1,10 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
-	"sort"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,7 +15,7 @@ import (
 // node001..node003. The names come out sorted.
 func foldNames(names []string) []string {
 	sorted := append([]string(nil), names...)
-	sort.Strings(sorted)
+	slices.SortFunc(sorted, byNumber)
 	var out []string
 	for i := 0; i < len(sorted); {
 		j := i
@@ -30,6 +32,20 @@ func foldNames(names []string) []string {
 	return out
 }
 
+// byNumber orders names as people do: node9 comes before node10.
+func byNumber(a, b string) int {
+	return cmp.Or(strings.Compare(padded(a), padded(b)), strings.Compare(a, b))
+}
+
+var numbers = regexp.MustCompile(`[0-9]+`)
+
+// padded is a name with its numbers at one width.
+func padded(name string) string {
+	return numbers.ReplaceAllStringFunc(name, func(n string) string {
+		return strings.Repeat("0", max(0, 20-len(n))) + n
+	})
+}
+
 // follows says whether b is a with its number one higher.
 func follows(a, b string) bool {
 	stem := strings.TrimRight(a, "0123456789")
@@ -41,16 +57,22 @@ func follows(a, b string) bool {
 	return b == fmt.Sprintf("%s%0*d", stem, len(digits), n+1)
 }
 
-// flush prints what a plan has found for the last task, hosts with the same
-// finding on one line, in the order of their first host.
+// flush ends the task at hand: what was held back of it is shown.
 func (t *Terminal) flush() {
+	t.recalled()
+	t.findings()
+}
+
+// findings prints what a plan has found for the last task, hosts with the same
+// finding on one line, in the order of their first host.
+func (t *Terminal) findings() {
 	type group struct {
 		e     runner.TaskDone
 		hosts []string
 	}
 	var groups []*group
 	byKey := map[string]*group{}
-	sort.SliceStable(t.held, func(i, j int) bool { return t.held[i].Host < t.held[j].Host })
+	slices.SortStableFunc(t.held, func(a, b runner.TaskDone) int { return byNumber(a.Host, b.Host) })
 	for _, e := range t.held {
 		k := key(e)
 		if byKey[k] == nil {
@@ -76,8 +98,8 @@ func key(e runner.TaskDone) string {
 	for _, d := range r.Change.Diffs {
 		parts = append(parts, d.What, d.Have, d.Want)
 	}
-	for _, s := range r.Change.Steps {
-		parts = append(parts, s.String())
+	for i, unforeseen := range opaque(r) {
+		parts = append(parts, r.Change.Steps[i].String(), strconv.FormatBool(unforeseen))
 	}
 	return strings.Join(append(parts, r.Change.Notes...), "\x00")
 }

@@ -1,10 +1,12 @@
 package render
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,25 +17,40 @@ import (
 // JSON prints every event as one line of JSON: its kind under "event", and its
 // fields in snake case.
 type JSON struct {
-	enc *json.Encoder
+	w   io.Writer
 	err error
 }
 
 // NewJSON prints to w.
-func NewJSON(w io.Writer) *JSON {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return &JSON{enc: enc}
-}
+func NewJSON(w io.Writer) *JSON { return &JSON{w: w} }
 
 // Err is the first error of writing, if there was one.
 func (j *JSON) Err() error { return j.err }
 
-// Event prints one event. After an error of writing it prints nothing more.
+// Event prints one event. After an error of writing it prints nothing more. A
+// result that JSON cannot hold (a number that is none) is left out, and only it.
 func (j *JSON) Event(e runner.Event) {
-	if j.err == nil {
-		j.err = j.enc.Encode(line(e))
+	if j.err != nil {
+		return
 	}
+	fields := line(e)
+	text, err := encoded(fields)
+	if err != nil {
+		fields["result"] = map[string]string{"error": err.Error()}
+		text, err = encoded(fields)
+	}
+	if err == nil {
+		_, err = j.w.Write(text)
+	}
+	j.err = err
+}
+
+func encoded(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
 }
 
 // line is an event's fields by the names that programs read; documented in
@@ -43,6 +60,8 @@ func line(e runner.Event) map[string]any {
 	switch e := e.(type) {
 	case runner.RunStarted:
 		m["playbook"], m["plan"], m["tasks"], m["at"] = e.Playbook, e.Plan, e.Tasks, stamp(e.At)
+		m["resumed"] = e.Resumed
+		pending(m, e.Pending)
 	case runner.PlayStarted:
 		m["play"], m["hosts"], m["batch"], m["batches"], m["at"] = e.Name, e.Hosts, e.Batch, e.Batches, stamp(e.At)
 	case runner.TaskStarted:
@@ -71,6 +90,12 @@ func taskDone(m map[string]any, e runner.TaskDone) {
 	if e.Item != nil {
 		m["item"] = *e.Item
 	}
+	if e.Handler {
+		m["handler"] = true
+	}
+	if e.Recalled {
+		m["recalled"] = true
+	}
 	if e.Looped {
 		m["looped"], m["part"] = true, e.Part
 	}
@@ -89,6 +114,9 @@ func taskDone(m map[string]any, e runner.TaskDone) {
 			steps[i] = s.String()
 		}
 		m["steps"] = steps
+		if slices.Contains(opaque(r), true) {
+			m["opaque"] = true
+		}
 	}
 	if len(r.Change.Notes) > 0 {
 		m["notes"] = r.Change.Notes
@@ -111,6 +139,24 @@ func runDone(m map[string]any, e runner.RunDone) {
 		recap[r.Host] = counts
 	}
 	m["recap"], m["plan"], m["took_ms"], m["at"] = recap, e.Plan, e.Took.Milliseconds(), stamp(e.At)
+	if e.Rescues > 0 {
+		m["rescues"] = e.Rescues
+	}
+	pending(m, e.Pending)
+}
+
+// pending is handlers that were notified and have not run; left out where there
+// are none.
+func pending(m map[string]any, in []runner.Notification) {
+	if len(in) == 0 {
+		return
+	}
+	out := make([]runner.Notification, len(in))
+	for i, n := range in {
+		n.At = n.At.UTC()
+		out[i] = n
+	}
+	m["pending"] = out
 }
 
 func diffs(in []modules.Diff) []map[string]any {

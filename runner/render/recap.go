@@ -67,7 +67,7 @@ func (t *Terminal) recap(e runner.RunDone) {
 	t.banner("PLAY RECAP")
 	for _, r := range e.Recap {
 		if e.Plan {
-			t.printf(tone(r), "%-26s : ok=%-4d change=%-4d run=%-4d wait=%-4d unknown=%-4d skipped=%-4d failed=%-4d unreachable=%-4d",
+			t.printf(tone(r), "%-26s : ok=%-4d change=%-4d run=%-4d wait=%-4d maybe=%-4d skipped=%-4d failed=%-4d unreachable=%-4d",
 				r.Host, r.OK, r.WouldChange, r.WouldRun, r.WouldWait, r.Unknown, r.Skipped, r.Failed, r.Unreachable)
 			continue
 		}
@@ -79,9 +79,10 @@ func (t *Terminal) recap(e runner.RunDone) {
 		t.printf(red, "%s", err.Error())
 	}
 	if e.Plan {
-		t.printf(plain, "\n%s", planned(e))
+		t.printf(plain, "\n%s", t.planned(e))
 		return
 	}
+	t.remaining(e.Pending)
 	t.printf(plain, "\n%s took %s", verdict(e), e.Took.Round(100*time.Millisecond))
 }
 
@@ -93,29 +94,6 @@ func tone(r runner.Recap) color {
 		return yellow
 	}
 	return green
-}
-
-// planned is the one line that sums a plan up.
-func planned(e runner.RunDone) string {
-	var sum runner.Recap
-	for _, r := range e.Recap {
-		sum.OK += r.OK
-		sum.WouldChange += r.WouldChange
-		sum.WouldRun += r.WouldRun
-		sum.WouldWait += r.WouldWait
-		sum.Unknown += r.Unknown
-		sum.Failed += r.Failed
-		sum.Unreachable += r.Unreachable
-	}
-	line := fmt.Sprintf("Plan: %d change, %d run, %d wait, %d known after apply, %d ok on %d hosts.",
-		sum.WouldChange, sum.WouldRun, sum.WouldWait, sum.Unknown, sum.OK, len(e.Recap))
-	switch {
-	case sum.Failed+sum.Unreachable > 0:
-		return line + fmt.Sprintf(" %d failed, %d unreachable: the plan is not complete.", sum.Failed, sum.Unreachable)
-	case sum.WouldChange+sum.WouldRun+sum.WouldWait+sum.Unknown == 0:
-		return line + " Nothing to do."
-	}
-	return line
 }
 
 func verdict(e runner.RunDone) string {

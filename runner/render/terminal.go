@@ -22,20 +22,26 @@ type Options struct {
 	Width     int // of a banner; 79 where zero
 	Color     bool
 	Verbosity int       // with 1 the results of ok and changed tasks too
-	Diff      bool      // the differences of changed tasks too
+	Diff      bool      // the differences of changed tasks too; in a plan, the whole of long ones
 	Progress  io.Writer // a terminal for the overall line; nil: none
+	Now       time.Time // that ages in tables are counted from, and its zone; this moment where zero
 }
 
 // Terminal prints a run as Ansible does, because people know it. In a plan,
-// hosts with equal changes share one line.
+// hosts with equal changes share one line. In a resumed run, what was done
+// before is one line for all of it.
 type Terminal struct {
-	w      io.Writer
-	o      Options
-	plan   bool
-	held   []runner.TaskDone // of a plan: until the task is over, to be folded
-	faults faults
-	bar    *progress
-	heard  time.Time // when a wait was last spoken of
+	w        io.Writer
+	o        Options
+	err      error
+	plan     bool
+	held     []runner.TaskDone // of a plan: until the task is over, to be folded
+	batches  int               // of the play that has most
+	handlers handlers          // of a plan: which would run
+	before   before
+	faults   faults
+	bar      *progress
+	heard    time.Time // when a wait was last spoken of
 }
 
 const heartbeat = 30 * time.Second
@@ -48,23 +54,29 @@ func NewTerminal(w io.Writer, o Options) *Terminal {
 	return &Terminal{w: w, o: o, bar: newProgress(o.Progress)}
 }
 
-// Event shows one event.
+// Err is the first error of writing, if there was one.
+func (t *Terminal) Err() error { return t.err }
+
+// Event shows one event. After an error of writing it prints nothing more.
 func (t *Terminal) Event(e runner.Event) {
 	t.bar.clear()
 	switch e := e.(type) {
 	case runner.RunStarted:
 		t.plan = e.Plan
+		t.before.folds = e.Resumed && t.o.Verbosity == 0
+		t.before.quiet = t.before.folds
 		t.bar.start(e.Tasks)
+		t.left(e.Pending)
 	case runner.PlayStarted:
 		t.flush()
 		t.playStarted(e)
 	case runner.TaskStarted:
 		t.flush()
-		t.banner(taskTitle(e))
-		t.bar.task(e.Name)
+		t.taskStarted(e)
 	case runner.TaskDone:
 		t.taskDone(e)
 	case runner.TaskRetried:
+		t.reveal()
 		t.printf(yellow, "FAILED - RETRYING: [%s]: %s (%d retries left).", e.Host, e.Task, e.Left)
 	case runner.TaskWaiting:
 		t.waiting(e)
@@ -74,6 +86,8 @@ func (t *Terminal) Event(e runner.Event) {
 	case runner.RunDone:
 		t.flush()
 		t.bar.finish()
+		t.before.play, t.before.task = nil, nil // nothing is to come below them
+		t.reveal()
 		t.recap(e)
 	}
 	t.bar.draw()
@@ -87,14 +101,29 @@ func (t *Terminal) waiting(e runner.TaskWaiting) {
 		return
 	}
 	t.heard = e.At
+	t.reveal()
 	t.printf(blue, "waiting: [%s]: %s", e.Host, sentence(e.For))
 }
 
 func (t *Terminal) playStarted(e runner.PlayStarted) {
+	t.batches = max(t.batches, e.Batches)
+	if t.before.quiet {
+		t.before.play, t.before.task = &e, nil
+		return
+	}
 	t.banner("PLAY [" + e.Name + "]")
 	if e.Batches > 1 {
 		t.printf(plain, "batch %d of %d: %s", e.Batch, e.Batches, strings.Join(foldNames(e.Hosts), ", "))
 	}
+}
+
+func (t *Terminal) taskStarted(e runner.TaskStarted) {
+	t.bar.task(e.Name)
+	if t.before.quiet {
+		t.before.task = &e
+		return
+	}
+	t.banner(taskTitle(e))
 }
 
 func taskTitle(e runner.TaskStarted) string {
@@ -105,7 +134,12 @@ func taskTitle(e runner.TaskStarted) string {
 }
 
 func (t *Terminal) stopped(e runner.PlayStopped) {
-	if e.Reason == "no hosts matched" {
+	nobody := e.Reason == "no hosts matched"
+	if nobody && t.before.quiet {
+		return // as before
+	}
+	t.reveal()
+	if nobody {
 		t.printf(blue, "skipping: no hosts matched")
 		return
 	}
@@ -116,6 +150,14 @@ func (t *Terminal) taskDone(e runner.TaskDone) {
 	if e.Result.Status == runner.Failed && !e.Result.Ignored && !e.Part || e.Result.Status == runner.Unreachable && !e.Part {
 		t.faults.add(e)
 	}
+	if t.plan && e.Handler && !e.Part {
+		t.handlers.add(e)
+	}
+	if e.Recalled && t.before.folds {
+		t.before.held = append(t.before.held, e)
+		return
+	}
+	t.reveal()
 	if e.Looped && !e.Part && e.Result.Status != runner.Skipped {
 		return // its items have been shown
 	}
@@ -142,17 +184,21 @@ func (t *Terminal) line(e runner.TaskDone, who string) {
 		item = fmt.Sprintf(" => (item=%s)", *e.Item)
 	}
 	r := e.Result
+	when := ""
+	if e.Recalled {
+		when = " before"
+	}
 	switch r.Status {
 	case runner.OK:
-		t.printf(green, "ok: [%s]%s%s", who, item, t.shown(r))
+		t.printf(green, "ok%s: [%s]%s%s", when, who, item, t.shown(r))
 	case runner.Changed:
-		t.printf(yellow, "changed: [%s]%s%s", who, item, t.shown(r))
+		t.printf(yellow, "changed%s: [%s]%s%s", when, who, item, t.shown(r))
 	case runner.Skipped:
-		t.printf(cyan, "skipping: [%s]%s%s", who, item, t.reason(r))
+		t.printf(cyan, "skipping%s: [%s]%s%s", when, who, item, t.reason(r))
 	case runner.Failed:
-		t.failed(e, who)
+		t.failed(e, who, when)
 	case runner.Unreachable:
-		t.printf(red, "fatal: [%s]: UNREACHABLE! => %s", who, jsonOf(map[string]any{"changed": false, "msg": r.Msg, "unreachable": true}, false))
+		t.printf(red, "fatal%s: [%s]: UNREACHABLE! => %s", when, who, jsonOf(map[string]any{"changed": false, "msg": r.Msg, "unreachable": true}, false))
 	case runner.Unknown:
 		t.printf(magenta, "known after apply: [%s]%s: %s", who, item, r.Msg)
 	default:
@@ -160,7 +206,7 @@ func (t *Terminal) line(e runner.TaskDone, who string) {
 	}
 }
 
-func (t *Terminal) failed(e runner.TaskDone, who string) {
+func (t *Terminal) failed(e runner.TaskDone, who, when string) {
 	vars := map[string]any{}
 	for k, v := range e.Result.Vars {
 		vars[k] = v
@@ -168,9 +214,9 @@ func (t *Terminal) failed(e runner.TaskDone, who string) {
 	vars["changed"], vars["msg"] = e.Result.Changed, e.Result.Msg
 	delete(vars, "failed")
 	if e.Item != nil {
-		t.printf(red, "failed: [%s] (item=%s) => %s", who, *e.Item, jsonOf(vars, t.o.Verbosity > 0))
+		t.printf(red, "failed%s: [%s] (item=%s) => %s", when, who, *e.Item, jsonOf(vars, t.o.Verbosity > 0))
 	} else {
-		t.printf(red, "fatal: [%s]: FAILED! => %s", who, jsonOf(vars, t.o.Verbosity > 0))
+		t.printf(red, "fatal%s: [%s]: FAILED! => %s", when, who, jsonOf(vars, t.o.Verbosity > 0))
 	}
 	if e.Result.Ignored {
 		t.printf(cyan, "...ignoring")
@@ -208,8 +254,8 @@ func (t *Terminal) details(e runner.TaskDone) {
 		}
 	}
 	if t.plan {
-		for _, s := range c.Steps {
-			t.printf(plain, "    $ %s", strings.ReplaceAll(s.String(), "\n", "\n      "))
+		for i, unforeseen := range opaque(e.Result) {
+			t.step(c.Steps[i].String(), unforeseen)
 		}
 	}
 	for _, n := range c.Notes {
@@ -217,14 +263,20 @@ func (t *Terminal) details(e runner.TaskDone) {
 	}
 }
 
+// step is one thing that would be done, or was.
+func (t *Terminal) step(words string, unforeseen bool) {
+	words = strings.ReplaceAll(words, "\n", "\n      ")
+	if unforeseen {
+		t.printf(yellow, "    run: %s (cannot be foreseen)", words)
+		return
+	}
+	t.printf(plain, "    $ %s", words)
+}
+
 func (t *Terminal) diff(d modules.Diff) {
 	if d.Text {
 		t.printf(plain, "  %s:", d.What)
-		if t.o.Diff {
-			t.unified(d)
-		} else {
-			t.printf(plain, "    %d bytes -> %d bytes (-D shows the difference)", len(d.Have), len(d.Want))
-		}
+		t.unified(d)
 		return
 	}
 	t.printf(plain, "  %s", change(d))
@@ -257,11 +309,14 @@ func (t *Terminal) banner(title string) {
 // printf prints one or more lines. Whatever the arguments carry, no control
 // character of theirs reaches the terminal.
 func (t *Terminal) printf(c color, format string, args ...any) {
+	if t.err != nil {
+		return
+	}
 	text := clean(fmt.Sprintf(format, args...))
 	if t.o.Color && c != plain {
 		text = string(c) + text + reset
 	}
-	fmt.Fprintln(t.w, text)
+	_, t.err = fmt.Fprintln(t.w, text)
 }
 
 // jsonOf is a value as JSON: on one line, or indented as Ansible prints it.

@@ -105,9 +105,9 @@ TASK [Wait] ******************
 known after apply: [n01]: the result of "Upgrade"
 
 PLAY RECAP *******************
-n01                        : ok=0    change=1    run=0    wait=0    unknown=1    skipped=0    failed=0    unreachable=0   
+n01                        : ok=0    change=1    run=0    wait=0    maybe=1    skipped=0    failed=0    unreachable=0   
 
-Plan: 1 change, 0 run, 0 wait, 1 known after apply, 0 ok on 1 hosts.
+Plan: 1 change, 1 maybe on 1 host
 `, got)
 }
 
