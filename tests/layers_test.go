@@ -15,7 +15,7 @@ import (
 // must be written here, and must point down.
 var layers = map[string][]string{
 	"runbook":                  {"runner/cli"},
-	"runbook/runner/cli":       {"runner", "runner/render", "runner/ssh", "runner/local", "runner/kube", "runner/shell", "playbooks", "playbooks/vars", "playbooks/jinja", "inventory", "modules", "runner/source", "examples"},
+	"runbook/runner/cli":       {"runner", "runner/journal", "runner/plan", "runner/project", "runner/render", "runner/ssh", "runner/local", "runner/kube", "runner/shell", "playbooks", "playbooks/vars", "playbooks/jinja", "inventory", "modules", "runner/source", "examples"},
 	"runbook/runner/render":    {"runner", "modules", "runner/source"},
 	"runbook/runner/ssh":       {"runner/shell", "modules"},
 	"runbook/runner/local":     {"runner/shell", "modules"},

@@ -13,10 +13,7 @@ import (
 
 // password asks for -K's password, once for all hosts. It is read without echo,
 // and so from a terminal only.
-func (f *runFlags) password(ctx context.Context, env *Env) (string, error) {
-	if !f.askPassword {
-		return "", nil
-	}
+func password(ctx context.Context, env *Env) (string, error) {
 	in, isFile := env.Stdin.(*os.File)
 	if !isFile || !term.IsTerminal(int(in.Fd())) {
 		return "", errors.New("--ask-become-pass needs a terminal to ask on; without one, set ansible_become_password in the inventory")
@@ -37,20 +34,31 @@ func (f *runFlags) password(ctx context.Context, env *Env) (string, error) {
 	return text, err
 }
 
-// confirm asks before an apply on a terminal; only "yes" is yes.
-func (f *runFlags) confirm(ctx context.Context, env *Env, path string) error {
-	if _, tty := terminal(env.Stdin); !tty || f.yes || f.check {
-		return nil
-	}
-	fmt.Fprintf(env.Stderr, "Apply %s? What it would change: runbook plan %s. Only \"yes\" goes on: ", path, path)
-	text, err := answer(ctx, func() (string, error) { return bufio.NewReader(env.Stdin).ReadString('\n') })
+// canAsk says whether there is somebody to ask.
+func canAsk(env *Env) bool {
+	_, tty := terminal(env.Stdin)
+	return tty
+}
+
+// ask puts a question and reads the line that answers it. Where the program is
+// interrupted the error is its exit code; the end of the input is no answer.
+func ask(ctx context.Context, env *Env, question string) (string, error) {
+	fmt.Fprint(env.Stderr, question)
+	text, err := answer(ctx, func() (string, error) { return env.line() })
 	if ctx.Err() != nil {
-		return err
+		fmt.Fprintln(env.Stderr)
+		return "", err
 	}
-	if err != nil || strings.TrimSpace(text) != "yes" {
-		return errors.New("not applied")
+	return strings.TrimSpace(text), nil
+}
+
+// line reads one line of the input. The reader stays, because it may have read
+// the answer to the next question too.
+func (env *Env) line() (string, error) {
+	if env.lines == nil {
+		env.lines = bufio.NewReader(env.Stdin)
 	}
-	return nil
+	return env.lines.ReadString('\n')
 }
 
 // answer reads what a person types, or ends when the program is interrupted.

@@ -7,6 +7,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,11 @@ type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
+	Signals        <-chan os.Signal // what the operator sends; nil: nothing comes
+	Exit           func(code int)   // ends the program at once; os.Exit where nil
+
+	interrupts *interrupts
+	lines      *bufio.Reader // of Stdin, once something was asked
 }
 
 // The exit codes; `runbook help` lists them.
@@ -34,6 +40,7 @@ const (
 	exitFailed      = 2 // a host failed
 	exitChanges     = 3 // plan --detailed-exitcode: there is something to do
 	exitUnreachable = 4 // a host was unreachable, others may have failed
+	exitLocked      = 5 // another run has the project
 	exitInterrupted = 130
 )
 
@@ -42,15 +49,37 @@ type status int
 
 func (s status) Error() string { return fmt.Sprintf("exit code %d", int(s)) }
 
+// failure is an error with an exit code of its own.
+type failure struct {
+	error
+	code int
+}
+
+func (f failure) Unwrap() error { return f.error }
+
 // Main runs the command that the arguments name and returns its exit code.
 func Main(ctx context.Context, env Env) int {
-	root := newRoot(&env)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if env.Exit == nil {
+		env.Exit = os.Exit
+	}
+	env.interrupts = &interrupts{stderr: env.Stderr, cancel: cancel, exit: env.Exit}
+	over := make(chan struct{})
+	defer close(over)
+	go env.interrupts.listen(env.Signals, over)
+	return execute(ctx, &env)
+}
+
+func execute(ctx context.Context, env *Env) int {
+	root := newRoot(env)
 	root.SetArgs(env.Args)
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
 	err := root.ExecuteContext(ctx)
 	var code status
+	var failed failure
 	var mistakes source.Errors
 	switch {
 	case err == nil:
@@ -59,6 +88,9 @@ func Main(ctx context.Context, env Env) int {
 		return int(code)
 	case errors.As(err, &mistakes):
 		mistakes.Print(env.Stderr)
+	case errors.As(err, &failed):
+		fmt.Fprintln(env.Stderr, "runbook:", err)
+		return failed.code
 	default:
 		fmt.Fprintln(env.Stderr, "runbook:", err)
 	}
@@ -71,7 +103,7 @@ nothing on a target but sshd and a POSIX shell.
 
 Exit codes: 0 done, 1 bad usage, playbook or inventory, 2 a host failed,
 3 plan --detailed-exitcode found changes, 4 a host was unreachable,
-130 interrupted.`
+5 another run has the project, 130 interrupted (runbook resume goes on).`
 
 func newRoot(env *Env) *cobra.Command {
 	root := &cobra.Command{
@@ -83,7 +115,8 @@ func newRoot(env *Env) *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newPlan(env), newApply(env), newValidate(env), newDoc(env), newInventory(env), newVersion(env))
+	root.AddCommand(newPlan(env), newApply(env), newResume(env), newRuns(env), newShow(env), newStatus(env),
+		newValidate(env), newDoc(env), newInventory(env), newVersion(env))
 	return root
 }
 
