@@ -9,12 +9,20 @@ import (
 	"time"
 
 	"runbook/modules"
+	"runbook/runner/failpoint"
 )
 
 const (
 	rounds       = 3               // checks that may reveal more steps
 	waitTimeout  = 5 * time.Minute // for a condition that names no timeout
 	waitInterval = 2 * time.Second // between two looks at a condition
+)
+
+// Where a test build dies: between the intent and the step, and between the
+// step and its outcome.
+var (
+	stepBefore = failpoint.New("engine.step.before")
+	stepAfter  = failpoint.New("engine.step.after")
 )
 
 // outcome is what the loop came to for one module on one target.
@@ -46,6 +54,7 @@ func (l *loop) converge(ctx context.Context, m modules.Module) (outcome, error) 
 	if !over {
 		err = l.run(ctx, m, &o, dirty)
 	}
+	dirty = dirty || l.work != nil && l.work.changed
 	if dirty && o.status == OK {
 		o.status = Changed
 	}
@@ -189,7 +198,9 @@ func (l *loop) step(ctx context.Context, m modules.Module, s modules.Step, n, of
 			return modules.Output{}, err
 		}
 	}
+	stepBefore.Hit()
 	out, err := l.take(ctx, id, s)
+	stepAfter.Hit()
 	if l.work != nil && lostStep(ctx, err) {
 		l.work.unsettled = true
 	}

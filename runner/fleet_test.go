@@ -30,8 +30,9 @@ type fleet struct {
 	away      []string // hosts that cannot be reached
 	tries     map[string]int
 	became    []string
-	passwords []string // of those who became somebody else
-	hung      func()   // called when a command hangs, which ends with its context
+	passwords []string                  // of those who became somebody else
+	hung      func()                    // called when a command hangs, which ends with its context
+	kept      map[string]modules.Output // what came of commands, by their id
 }
 
 type fleetHost struct {
@@ -66,7 +67,36 @@ func (h *fleetHost) Query(ctx context.Context, r modules.Run) (modules.Output, e
 	return h.Do(ctx, "", r)
 }
 
-func (h *fleetHost) Do(ctx context.Context, _ string, r modules.Run) (modules.Output, error) {
+// Do carries a command out once, as a real machine does.
+func (h *fleetHost) Do(ctx context.Context, id string, r modules.Run) (modules.Output, error) {
+	h.fleet.mu.Lock()
+	out, known := h.fleet.kept[id]
+	h.fleet.mu.Unlock()
+	if known {
+		return out, nil
+	}
+	out, err := h.carryOut(ctx, r)
+	h.fleet.mu.Lock()
+	defer h.fleet.mu.Unlock()
+	if h.fleet.kept == nil {
+		h.fleet.kept = map[string]modules.Output{}
+	}
+	if err == nil && id != "" {
+		h.fleet.kept[id] = out
+	}
+	return out, err
+}
+
+func (h *fleetHost) Collect(_ context.Context, id string) (Fate, modules.Output, error) {
+	h.fleet.mu.Lock()
+	defer h.fleet.mu.Unlock()
+	if out, known := h.fleet.kept[id]; known {
+		return Finished, out, nil
+	}
+	return Never, modules.Output{}, nil
+}
+
+func (h *fleetHost) carryOut(ctx context.Context, r modules.Run) (modules.Output, error) {
 	if r.String() == "hang" {
 		h.fleet.hung()
 		<-ctx.Done()
@@ -166,6 +196,13 @@ func carryIn(ctx context.Context, t *testing.T, text string, with ...func(*Runne
 	inv, errs := inventory.Load(t.Context(), []string{path})
 	require.NoError(t, errs.Err())
 	out := ran{fleet: &fleet{tries: map[string]int{}}}
+	return out.carry(ctx, t, book, inv, with...)
+}
+
+// carry runs a playbook on the fleet as it is.
+func (out ran) carry(ctx context.Context, t *testing.T, book *playbooks.Playbook, inv *inventory.Inventory, with ...func(*Runner, *fleet)) ran {
+	t.Helper()
+	out.events = nil
 	r := &Runner{
 		Reconnect: time.Nanosecond, // nobody comes back
 		Dial:      out.fleet.dial,

@@ -27,9 +27,9 @@ func (x *hostTask) loop(ctx context.Context, s *scope, started time.Time) done {
 		}
 		d = x.sum(parts, items)
 	}
-	if !d.recalled {
-		whole := x.work(s, 0, "")
-		whole.started = started
+	whole := x.work(s, 0, "")
+	whole.started = started
+	if !d.recalled || !whole.known() {
 		whole.keep(ctx, done{result: d.result, drifted: d.drifted})
 	}
 	x.emit(s, d, nil, false, started)

@@ -102,6 +102,9 @@ func (rn *run) debts() []Notification {
 func (rn *run) adopt() error {
 	var fresh []Notification
 	for _, n := range rn.Pending {
+		if n.Run == rn.Holder.Run {
+			continue // of an earlier life: it comes again by itself, at its place
+		}
 		rn.owed[debt{n.Play, n.Handler, n.Host}] = n
 		fresh = append(fresh, n)
 	}

@@ -163,7 +163,7 @@ func (m *foreseen) put(e modules.Effect, task string) {
 		e.State = modules.Unforeseen{Reason: fmt.Sprintf("what the task %q makes of %s %q", task, e.Thing, e.Name)}
 	}
 	if e.Thing == modules.APath {
-		e.Name = path.Clean(e.Name)
+		e.Name, _ = m.through(path.Clean(e.Name))
 		e = m.merged(e)
 	}
 	if e.Thing == modules.APackage && !e.Gone {

@@ -21,6 +21,7 @@ type work struct {
 	silent  bool
 	calls   []call // what it notifies if it changes anything
 	begun   []Intent
+	changed bool // an earlier life changed something, and failed then
 	started time.Time
 
 	env       map[string]string
@@ -42,6 +43,8 @@ func (x *hostTask) work(s *scope, item int, label string) *work {
 	}
 	if past := x.play.run.Past; past != nil {
 		w.begun = past.Begun[w.key]
+		before := past.Outcomes[w.key]
+		w.changed = before.Status == Failed && len(before.Notified) > 0
 	}
 	return w
 }
@@ -127,6 +130,20 @@ func (w *work) outcome(d done) Outcome {
 	return o
 }
 
+// known says whether an earlier life has come to an outcome, and takes it into
+// account.
+func (w *work) known() bool {
+	past := w.x.play.run.Past
+	if past == nil {
+		return false
+	}
+	o, ok := past.Outcomes[w.key]
+	if ok {
+		w.x.play.run.owe(o)
+	}
+	return ok
+}
+
 // kept is what a sealed outcome hides.
 type kept struct {
 	Value json.RawMessage `json:"value,omitempty"`
@@ -180,6 +197,7 @@ func (w *work) recall() (done, bool) {
 			return done{}, false
 		}
 	}
+	w.x.play.run.owe(o)
 	d := done{recalled: true, result: Result{Status: o.Status, Changed: o.Changed, Ignored: o.Ignored, Msg: o.Msg}}
 	return d, w.restore(&d, k)
 }
