@@ -19,6 +19,8 @@ type before struct {
 	held  []runner.TaskDone // of the task at hand
 	tasks int               // all of whose results are from before
 	bad   []string          // what failed before, in words
+
+	changes int // results from before that changed something
 }
 
 // reveal ends the quiet: how much was done before, and the titles of what is
@@ -38,7 +40,7 @@ func (t *Terminal) reveal() {
 		t.printf(red, "%s", line)
 	}
 	play, task := b.play, b.task
-	*b = before{folds: b.folds, held: b.held}
+	b.play, b.task, b.bad = nil, nil, nil
 	if play != nil {
 		t.playStarted(*play)
 	}

@@ -48,7 +48,7 @@ func resuming() []runner.Event {
 		recalled("Again", "n6", runner.Result{Status: runner.Failed, Ignored: true, Msg: "hm"}),
 		runner.TaskStarted{Name: "New"},
 		runner.TaskDone{Task: "New", Host: "n3", Result: came(runner.OK)},
-		runner.RunDone{Took: time.Second, Recap: []runner.Recap{{Host: "n3", OK: 3, Changed: 1}}},
+		runner.RunDone{Took: time.Second, Recap: []runner.Recap{{Host: "n3", OK: 3, Changed: 4}}},
 	}
 }
 
@@ -74,11 +74,11 @@ TASK [New] *******************
 ok: [n3]
 
 PLAY RECAP *******************
-n3                         : ok=3    changed=1    unreachable=0    failed=0    skipped=0    rescued=0    ignored=0   
+n3                         : ok=3    changed=4    unreachable=0    failed=0    skipped=0    rescued=0    ignored=0   
 
 n2: Upgrade (site.yaml:4:7): no space
 
-Done: 1 changed; took 1s
+Done: 4 changed, 3 of them before; took 1s
 `, show(Options{Width: 30}, resuming()...))
 }
 

@@ -83,7 +83,7 @@ func (t *Terminal) recap(e runner.RunDone) {
 		return
 	}
 	t.remaining(e.Pending)
-	t.printf(plain, "\n%s took %s", verdict(e), e.Took.Round(100*time.Millisecond))
+	t.printf(plain, "\n%s took %s", t.verdict(e), e.Took.Round(100*time.Millisecond))
 }
 
 func tone(r runner.Recap) color {
@@ -96,17 +96,22 @@ func tone(r runner.Recap) color {
 	return green
 }
 
-func verdict(e runner.RunDone) string {
+// verdict is what an apply came to. A resumed run speaks of all its lives.
+func (t *Terminal) verdict(e runner.RunDone) string {
 	changed, bad := 0, 0
 	for _, r := range e.Recap {
 		changed += r.Changed
 		bad += r.Failed + r.Unreachable
 	}
+	count := fmt.Sprintf("%d changed", changed)
+	if n := t.before.changes; n > 0 {
+		count += fmt.Sprintf(", %d of them before", n)
+	}
 	switch {
 	case bad > 0:
-		return fmt.Sprintf("Failed: %d changed;", changed)
+		return "Failed: " + count + ";"
 	case changed == 0:
 		return "Nothing to do;"
 	}
-	return fmt.Sprintf("Done: %d changed;", changed)
+	return "Done: " + count + ";"
 }

@@ -133,9 +133,14 @@ func account() Account {
 	first.Msg, first.Key = "this was in an earlier life", key("tasks/0", "n3", 0)
 	script := runner.Outcome{Key: key("tasks/1", "n1", 1), Name: "Script", Label: "a", Status: runner.Changed, Steps: []string{"echo \x1b[2J"}, Opaque: true,
 		Settled: "finished while nobody was there", Stdout: "one\ntwo\x1b[2J\n", At: ago(time.Minute), Took: 1234 * time.Microsecond}
+	loop, quiet := script, script
+	loop.Item, loop.Stdout, loop.Settled, loop.Notified = 0, "", "", []runner.Called{{Name: "reload"}}
+	quiet.Item, quiet.Host = 0, "n5"
+	item := script
+	item.Host, item.Stdout, item.Settled = "n5", "", ""
 	return Account{
 		Batches: []runner.BatchBegun{{Play: 1, Name: "Nodes"}, {Play: 2, Name: "After"}},
-		Outcomes: []runner.Outcome{first, upgraded("n1", 12345*time.Millisecond), upgraded("n2", 10*time.Second), failed, script, lost,
+		Outcomes: []runner.Outcome{first, upgraded("n1", 12345*time.Millisecond), upgraded("n2", 10*time.Second), failed, loop, script, lost, quiet, item,
 			{Key: runner.Key{Play: 2, Task: "handlers/0", Host: "n1"}, Name: "restart kubelet", Handler: true, Status: runner.OK, At: ago(0), Took: time.Second},
 			{Key: runner.Key{Play: 3, Task: "tasks/0", Host: "n1"}, Name: "Last", Status: runner.Skipped, Msg: "when is false", At: ago(0)},
 			upgraded("n3", time.Second)},
@@ -145,9 +150,9 @@ func account() Account {
 
 func TestWork(t *testing.T) {
 	require.Equal(t, `
-PLAY [Nodes] ***********************************************
+PLAY [Nodes] ***************************************************
 
-TASK [Upgrade] *********************************************
+TASK [Upgrade] *************************************************
 changed          n1..n3  up to 12.3s  00:42 (3 min ago)
   package ipset: 7.10 -> 7.17
     $ apt-get install ipset
@@ -156,32 +161,36 @@ failed, rescued  n4            1m30s  00:43 (2 min ago)
   no space
   left
 
-TASK [Script] **********************************************
-changed                 n1 (item=a)  1ms  00:44 (1 min ago)
+TASK [Script] **************************************************
+changed                 n1 (item=a)     1ms  00:44 (1 min ago)
     run: echo \x1b[2J (cannot be foreseen)
   note: finished while nobody was there
   stdout:
     | one
     | two\x1b[2J
-unreachable, unsettled  n2            0s  00:44 (1 min ago)
+changed                 n1 (all items)  1ms  00:44 (1 min ago)
+  notifies: reload
+unreachable, unsettled  n2               0s  00:44 (1 min ago)
   timeout
   note: a step was at work when the connection or the run ended; a resumed run asks what became of it
   notifies: reload (maybe)
+changed                 n5 (item=a)     1ms  00:44 (1 min ago)
+    run: echo \x1b[2J (cannot be foreseen)
 
-PLAY [After] ***********************************************
+PLAY [After] ***************************************************
 
-RUNNING HANDLER [restart kubelet] **************************
+RUNNING HANDLER [restart kubelet] ******************************
 ok  n1  1s  00:45 (just now)
 
-PLAY [3] ***************************************************
+PLAY [3] *******************************************************
 
-TASK [Last] ************************************************
+TASK [Last] ****************************************************
 skipped  n1  0s  00:45 (just now)
 
-BEGUN, AND THE END IS NOT KNOWN ****************************
+BEGUN, AND THE END IS NOT KNOWN ********************************
 unknown: [n2] Script: step 2 of 2, begun 00:44 (30 s ago)
     run: reboot (cannot be foreseen)
-`, printed(t, func(w io.Writer) error { return Work(w, account(), Options{Now: now, Width: 60}) }))
+`, printed(t, func(w io.Writer) error { return Work(w, account(), Options{Now: now, Width: 64}) }))
 	require.Equal(t, "No task has come to a result.\n", printed(t, func(w io.Writer) error { return Work(w, Account{}, Options{}) }))
 }
 

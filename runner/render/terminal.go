@@ -153,6 +153,9 @@ func (t *Terminal) taskDone(e runner.TaskDone) {
 	if t.plan && e.Handler && !e.Part {
 		t.handlers.add(e)
 	}
+	if e.Recalled && !e.Part && e.Result.Status == runner.Changed {
+		t.before.changes++
+	}
 	if e.Recalled && t.before.folds {
 		t.before.held = append(t.before.held, e)
 		return

@@ -101,10 +101,7 @@ func (t *Terminal) worked(g []runner.Outcome, o Options) {
 	t.banner(taskTitle(title))
 	found := map[string]*alike{}
 	var order []*alike
-	slices.SortStableFunc(g, func(a, b runner.Outcome) int {
-		return cmp.Or(byNumber(a.Host, b.Host), cmp.Compare(a.Item, b.Item))
-	})
-	for _, out := range g {
+	for _, out := range itemized(g) {
 		k := jsonOf([]any{out.Item, out.Label, state(out), out.Msg, out.Diffs, out.Steps, out.Notes, out.Settled, out.Notified, out.Stdout, out.Stderr}, false)
 		if found[k] == nil {
 			found[k] = &alike{Outcome: out}
@@ -124,9 +121,37 @@ func (t *Terminal) worked(g []runner.Outcome, o Options) {
 	t.table(o.Width, []column{{}, {shrinks: true}, {right: true}, {}}, rows)
 }
 
+// whole marks the outcome of a loop as opposed to those of its items.
+const whole = -1
+
+// itemized is a task's outcomes by host, those of a loop's items before the
+// whole, of which is kept only what the items do not say.
+func itemized(g []runner.Outcome) []runner.Outcome {
+	loops := map[string]bool{}
+	for _, o := range g {
+		loops[o.Host] = loops[o.Host] || o.Item > 0
+	}
+	var items, wholes []runner.Outcome
+	for _, o := range g {
+		switch {
+		case o.Item > 0 || !loops[o.Host]:
+			items = append(items, o)
+		case len(o.Notified) > 0 || o.Unsettled:
+			o.Item, o.Msg, o.Diffs, o.Steps, o.Notes = whole, "", nil, nil, nil
+			wholes = append(wholes, o)
+		}
+	}
+	all := append(items, wholes...)
+	slices.SortStableFunc(all, func(a, b runner.Outcome) int { return byNumber(a.Host, b.Host) })
+	return all
+}
+
 func (a *alike) cells(o Options) []string {
 	who := strings.Join(foldNames(a.hosts), ", ")
-	if a.Item > 0 {
+	switch {
+	case a.Item == whole:
+		who += " (all items)"
+	case a.Item > 0:
 		who += " (item=" + a.Label + ")"
 	}
 	long := took(a.longest)
