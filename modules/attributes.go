@@ -53,8 +53,12 @@ func decimalSlip(n int64) bool {
 func octal(mode uint32) string { return fmt.Sprintf("%04o", mode) }
 
 // against compares with what stands at path. The steps set what differs; they
-// change a symbolic link itself only where it is not followed.
-func (a attributes) against(path string, in *inode, follow bool) ([]Diff, []Step) {
+// change a symbolic link itself only where it is not followed. The error says
+// that a plan cannot know yet what they are compared with.
+func (a attributes) against(path string, in *inode, follow bool) ([]Diff, []Step, error) {
+	if err := a.unforeseen(path, in); err != nil {
+		return nil, nil, err
+	}
 	var diffs []Diff
 	var steps []Step
 	if a.differsInOwner(in) || a.differsInGroup(in) {
@@ -73,7 +77,31 @@ func (a attributes) against(path string, in *inode, follow bool) ([]Diff, []Step
 	if a.mode != nil && !in.is(typeLink) && (in.perm() != *a.mode || len(steps) > 0 && *a.mode > 0o777) {
 		steps = append(steps, a.chmod(path))
 	}
-	return diffs, steps
+	return diffs, steps, nil
+}
+
+// unforeseen says what is asked for and not known of a path of the plan.
+func (a attributes) unforeseen(path string, in *inode) error {
+	what := ""
+	switch {
+	case in.by == "":
+		return nil
+	case a.mode != nil && in.bare && !in.is(typeLink):
+		what = "mode"
+	case a.differsInOwner(in) && notComparable(a.owner, in.owner, in.uid):
+		what = "owner"
+	case a.differsInGroup(in) && notComparable(a.group, in.group, in.gid):
+		what = "group"
+	default:
+		return nil
+	}
+	return Unforeseen{fmt.Sprintf("the %s of %q, which %s makes", what, path, byTask(in.by))}
+}
+
+// notComparable says that a name and a number, of which one is asked for and
+// the other is known, may be the same owner.
+func notComparable(want, name string, id int) bool {
+	return name == "" || (idOf(want) >= 0) != (idOf(name) >= 0) && (id < 0 || idOf(want) < 0)
 }
 
 func (a attributes) differsInOwner(in *inode) bool {

@@ -68,7 +68,8 @@ func TestAttributesAgainst(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			a, err := attributesOf(tt.mode, tt.owner, tt.group)
 			require.NoError(t, err)
-			diffs, steps := a.against("/x", in, true)
+			diffs, steps, err := a.against("/x", in, true)
+			require.NoError(t, err)
 			assert.Equal(t, tt.diffs, diffs)
 			assert.ElementsMatch(t, tt.steps, stepLines(Change{Steps: steps}))
 		})
@@ -78,7 +79,8 @@ func TestAttributesAgainst(t *testing.T) {
 func TestAttributesRestoreSetuid(t *testing.T) {
 	a, err := attributesOf("4755", "bin", "")
 	require.NoError(t, err)
-	_, steps := a.against("/x", &inode{mode: typeFile | 0o4755, owner: "root"}, true)
+	_, steps, err := a.against("/x", &inode{mode: typeFile | 0o4755, owner: "root"}, true)
+	require.NoError(t, err)
 	assert.Equal(t, []string{"chown bin -- /x", "chmod 4755 -- /x"}, stepLines(Change{Steps: steps}))
 }
 

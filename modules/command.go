@@ -63,14 +63,15 @@ func (m *command) Check(ctx context.Context, t Target) (Change, error) {
 	for i, w := range words {
 		cmd[i] = w
 	}
-	why, err := guard{m.Chdir, m.Creates, m.Removes}.done(ctx, t)
+	g := guard{m.Chdir, m.Creates, m.Removes}
+	why, err := g.done(ctx, t)
 	if err != nil {
 		return Change{}, err
 	}
 	if why != nil {
 		return why.skipped(cmd), nil
 	}
-	return opaqueChange(m.step(words), cmd), nil
+	return opaqueChange(m.step(words), cmd, g), nil
 }
 
 func (m *command) step(words []string) Run {
@@ -124,6 +125,6 @@ func stdin(text *string, newline bool) string {
 }
 
 // opaqueChange has a step and no diffs: what will differ nobody can foresee.
-func opaqueChange(r Run, cmd any) Change {
-	return Change{Steps: []Step{r}, Vars: map[string]any{"cmd": cmd}}
+func opaqueChange(r Run, cmd any, g guard) Change {
+	return Change{Steps: []Step{r}, Vars: map[string]any{"cmd": cmd}, Effects: g.effects()}
 }

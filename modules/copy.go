@@ -88,6 +88,10 @@ func (m *copyFile) Check(ctx context.Context, t Target) (Change, error) {
 	if err != nil || newDir == "" {
 		return change, err
 	}
+	made := attributes{}.made(put.maker, fs.ModeDir, put.maker.masked(0o777))
+	for dir := newDir; dir != put.ancestor && dir != "/"; dir = path.Dir(dir) {
+		change.Effects = append(put.effects(dir, made), change.Effects...)
+	}
 	change.Diffs = append([]Diff{{What: newDir, Have: "absent", Want: "directory"}}, change.Diffs...)
 	change.Steps = append([]Step{Command("mkdir", "-p", "--", newDir)}, change.Steps...)
 	return change, nil
@@ -118,7 +122,8 @@ func (m *copyFile) find(ctx context.Context, t Target) (dest place, newDir strin
 	case slash:
 		return place{}, "", fmt.Errorf("dest %q is a %s, not a directory", m.Dest, dest.self.kind())
 	case dest.self == nil && dest.ancestor != path.Dir(dest.path):
-		return place{}, "", fmt.Errorf("directory %q does not exist on the target; create it first (file, state: directory)", path.Dir(dest.path))
+		return place{}, "", hoped(t, fmt.Sprintf("directory %q", path.Dir(dest.path)),
+			fmt.Errorf("directory %q does not exist on the target; create it first (file, state: directory)", path.Dir(dest.path)))
 	}
 	return dest, "", nil
 }
@@ -152,25 +157,50 @@ func (p putting) check(ctx context.Context, t Target) (Change, error) {
 		return Change{Vars: vars}, nil
 	case in.is(typeLink):
 		diff := Diff{What: target, Have: "link to " + p.link, Want: "file"}
-		return Change{Diffs: []Diff{diff}, Steps: p.steps(target), Vars: vars}, nil
+		return p.leaving(Change{Diffs: []Diff{diff}, Steps: p.steps(target)}, target, p.end), nil
 	case in != nil && !in.is(typeFile):
 		return Change{}, fmt.Errorf("%q is a %s; only a regular file can be replaced", target, in.kind())
+	case in != nil && p.unread:
+		return Change{}, Unforeseen{fmt.Sprintf("the content of %q, which %s makes", target, byTask(in.by))}
 	case in != nil && p.place.sum == "":
 		return Change{}, fmt.Errorf("%q cannot be read; use become", target)
 	case in != nil && p.place.sum == p.sum:
-		diffs, steps := p.against(target, in, true)
-		return Change{Diffs: diffs, Steps: steps, Vars: vars}, nil
+		diffs, steps, err := p.against(target, in, true)
+		change := Change{Diffs: diffs, Steps: steps, Vars: vars}
+		if len(steps) > 0 {
+			change = p.leaving(change, target, in)
+		}
+		return change, err
 	}
 	diff, err := p.contentDiff(ctx, t, in, target)
 	if err != nil {
 		return Change{}, err
 	}
-	change := Change{Diffs: []Diff{diff}, Steps: p.steps(target), Vars: vars}
+	change := Change{Diffs: []Diff{diff}, Steps: p.steps(target)}
 	if in != nil {
-		more, _ := p.against(target, in, true)
+		more, _, err := p.against(target, in, true)
+		if err != nil {
+			return Change{}, err
+		}
 		change.Diffs = append(change.Diffs, more...)
 	}
-	return change, nil
+	return p.leaving(change, target, in), nil
+}
+
+// leaving adds to a change what the file would be, for later tasks of a plan and
+// for who registers the result. Mode and owner are kept where they are not asked
+// for: those of old, which is what stood there.
+func (p putting) leaving(change Change, target string, old *inode) Change {
+	f := p.made(p.maker, 0, 0o644)
+	if old.is(typeFile) {
+		f = p.kept(old)
+	}
+	f.Data = append([]byte{}, p.data()...)
+	f.Size = int64(len(f.Data))
+	change.Effects = p.effects(target, f)
+	change.Vars = p.vars(f.inode(""), target)
+	change.Vars["checksum"] = p.sum
+	return change
 }
 
 const shownContent = 1 << 20 // bytes of a file that a diff still shows
@@ -244,9 +274,8 @@ func (p putting) vars(in *inode, target string) map[string]any {
 		vars["src"] = p.Src.Path
 	}
 	if in != nil {
-		vars["mode"], vars["size"] = octal(in.perm()), in.size
-		vars["uid"], vars["gid"], vars["owner"], vars["group"] = in.uid, in.gid, in.owner, in.group
-		vars["checksum"] = p.place.sum
+		vars["size"], vars["checksum"] = in.size, p.place.sum
+		in.register(vars)
 	}
 	return vars
 }

@@ -73,7 +73,24 @@ func (m *file) Check(ctx context.Context, t Target) (Change, error) {
 	}
 	change, err := w.check(ctx, t)
 	change.Vars = w.vars()
+	for _, e := range change.Effects {
+		if e.Name == w.straight(w.path) || e.Name == w.straight(w.meant()) {
+			w.after(e, change.Vars)
+		}
+	}
 	return change, err
+}
+
+// after makes the values of a result those that hold when the change is made.
+func (w filing) after(e Effect, vars map[string]any) {
+	f, ok := e.State.(File)
+	if !ok || e.Gone {
+		vars["state"] = "absent"
+		return
+	}
+	in := f.inode("")
+	vars["state"] = in.kind()
+	in.register(vars)
 }
 
 // source is where src is found: a symbolic link means it from its directory.
@@ -99,13 +116,13 @@ func (w filing) check(ctx context.Context, t Target) (Change, error) {
 	case "directory":
 		return w.directory(ctx, t)
 	case "touch":
-		return w.touch(), nil
+		return w.touch()
 	case "link":
 		return w.symlink()
 	case "hard":
 		return w.hardLink()
 	}
-	return w.present()
+	return w.present(t)
 }
 
 // state is the argument, or what is there already.
@@ -126,30 +143,44 @@ func (w filing) absent() Change {
 		return Change{}
 	}
 	return Change{
-		Diffs: []Diff{{What: w.path, Have: w.self.kind(), Want: "absent"}},
-		Steps: []Step{Remove{Path: w.path, Recursive: w.self.is(typeDir)}},
+		Diffs:   []Diff{{What: w.path, Have: w.self.kind(), Want: "absent"}},
+		Steps:   []Step{Remove{Path: w.path, Recursive: w.self.is(typeDir)}},
+		Effects: []Effect{{Thing: APath, Name: w.straight(w.path), Gone: true}},
 	}
 }
 
-func (w filing) present() (Change, error) {
+func (w filing) present(t Target) (Change, error) {
 	in := w.at(w.Follow)
 	switch {
 	case in == nil:
-		return Change{}, fmt.Errorf("file %q does not exist; create it (state: touch, or the module copy)", w.path)
+		return Change{}, hoped(t, fmt.Sprintf("file %q", w.path), fmt.Errorf("file %q does not exist; create it (state: touch, or the module copy)", w.path))
 	case in.is(typeDir) || in.is(typeLink):
 		return Change{}, fmt.Errorf("%q is a %s, and state file wants a file", w.path, in.kind())
 	}
-	return w.attributesOnly(in), nil
+	return w.attributesOnly(in)
 }
 
-func (w filing) attributesOnly(in *inode) Change {
-	diffs, steps := w.against(w.path, in, w.Follow)
-	return Change{Diffs: diffs, Steps: steps}
+func (w filing) attributesOnly(in *inode) (Change, error) {
+	diffs, steps, err := w.against(w.path, in, w.Follow)
+	change := Change{Diffs: diffs, Steps: steps}
+	if len(steps) > 0 {
+		change.Effects = w.effects(w.meant(), w.kept(in))
+	}
+	return change, err
+}
+
+// meant is the path whose attributes are meant: that at the end of a link, where
+// links are followed.
+func (w filing) meant() string {
+	if w.Follow {
+		return w.final()
+	}
+	return w.path
 }
 
 // touch is an event, not a state: unless both times are preserved it is taken
 // every time, and its steps are opaque so that nobody looks for an end of it.
-func (w filing) touch() Change {
+func (w filing) touch() (Change, error) {
 	in := w.at(w.Follow)
 	state := w.AccessTime == "preserve" && w.ModificationTime == "preserve"
 	if in == nil {
@@ -157,7 +188,11 @@ func (w filing) touch() Change {
 		if !state {
 			steps = opaque(steps)
 		}
-		return Change{Diffs: []Diff{{What: w.path, Have: "absent", Want: "file"}}, Steps: steps}
+		return Change{
+			Diffs:   []Diff{{What: w.path, Have: "absent", Want: "file"}},
+			Steps:   steps,
+			Effects: w.effects(w.meant(), w.made(w.maker, 0, w.maker.masked(0o666))),
+		}, nil
 	}
 	argv, what := []string{"touch"}, "times"
 	switch {
@@ -171,10 +206,10 @@ func (w filing) touch() Change {
 	if !w.Follow {
 		argv = append(argv, "-h")
 	}
-	change := w.attributesOnly(in)
+	change, err := w.attributesOnly(in)
 	change.Diffs = append(change.Diffs, Diff{What: what + " of " + w.path, Have: "as they are", Want: "now"})
 	change.Steps = opaque(append(change.Steps, Command(append(argv, "--", w.path)...)))
-	return change
+	return change, err
 }
 
 func opaque(steps []Step) []Step {
@@ -202,7 +237,6 @@ func (w filing) vars() map[string]any {
 	if in.is(typeFile) && in.links > 1 {
 		vars["state"] = "hard"
 	}
-	vars["mode"], vars["size"] = octal(in.perm()), in.size
-	vars["uid"], vars["gid"], vars["owner"], vars["group"] = in.uid, in.gid, in.owner, in.group
+	in.register(vars)
 	return vars
 }

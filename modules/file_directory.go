@@ -3,8 +3,8 @@ package modules
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"path"
-	"strings"
 )
 
 func (w filing) directory(ctx context.Context, t Target) (Change, error) {
@@ -15,14 +15,14 @@ func (w filing) directory(ctx context.Context, t Target) (Change, error) {
 	case in == nil && w.real == "":
 		return Change{}, fmt.Errorf("%q is a link to %q, which leads nowhere", w.path, w.link)
 	case in == nil:
-		w.path, w.ancestor = w.real, path.Dir(w.real)
+		w.path, w.folder, w.ancestor = w.real, path.Dir(w.real), path.Dir(w.real)
 		return w.newDirectory(), nil
 	case !in.is(typeDir):
 		return Change{}, fmt.Errorf("%q is a %s already; remove it first (state: absent)", w.path, in.kind())
 	}
-	change := w.attributesOnly(in)
-	if !w.Recurse {
-		return change, nil
+	change, err := w.attributesOnly(in)
+	if !w.Recurse || err != nil {
+		return change, err
 	}
 	below, err := w.below(ctx, t)
 	if err != nil {
@@ -30,6 +30,7 @@ func (w filing) directory(ctx context.Context, t Target) (Change, error) {
 	}
 	change.Diffs = append(change.Diffs, below.Diffs...)
 	change.Steps = append(change.Steps, below.Steps...)
+	change.Effects = append(below.Effects, change.Effects...)
 	return change, nil
 }
 
@@ -41,78 +42,10 @@ func (w filing) newDirectory() Change {
 		missing = append([]string{p}, missing...)
 	}
 	change := Change{Steps: append([]Step{Command("mkdir", "-p", "--", w.path)}, w.set(missing...)...)}
+	made := w.made(w.maker, fs.ModeDir, w.maker.masked(0o777))
 	for _, p := range missing {
 		change.Diffs = append(change.Diffs, Diff{What: p, Have: "absent", Want: "directory"})
+		change.Effects = append(change.Effects, w.effects(p, made)...)
 	}
 	return change
 }
-
-// below looks for entries whose attributes differ, and changes those only.
-// Links are neither followed nor given a mode.
-func (w filing) below(ctx context.Context, t Target) (Change, error) {
-	tests := w.findTests()
-	if len(tests) == 0 {
-		return Change{}, nil
-	}
-	// find itself, without a link at its start: a link's directory is meant.
-	root := strings.TrimSuffix(w.path, "/") + "/"
-	var all []string
-	var change Change
-	for _, f := range tests {
-		all = append(all, "\\( "+quoted(f.test)+" \\)")
-		argv := append([]string{"find", root, "-mindepth", "1"}, f.test...)
-		argv = append(argv, "-exec")
-		change.Steps = append(change.Steps, Command(append(append(argv, f.cure...), "{}", "+")...))
-	}
-	query := Run{Shell: "find " + Quote(root) + " -mindepth 1 \\( " + strings.Join(all, " -o ") + " \\) -print | head -n 4"}
-	out, err := t.Query(ctx, query)
-	switch {
-	case err != nil:
-		return Change{}, err
-	case strings.TrimSpace(out.Stderr) != "":
-		return Change{}, fmt.Errorf("looking below %q: %s", w.path, strings.TrimSpace(out.Stderr))
-	case out.Stdout == "":
-		return Change{}, nil
-	}
-	names := strings.Split(strings.TrimSpace(out.Stdout), "\n")
-	if len(names) == 4 {
-		names[3] = "more"
-	}
-	change.Diffs = []Diff{{What: "below " + w.path, Have: "other attributes of " + strings.Join(names, ", "), Want: w.wanted()}}
-	return change, nil
-}
-
-// findTest finds what differs in one attribute, with the command that sets it.
-type findTest struct{ test, cure []string }
-
-func (w filing) findTests() []findTest {
-	var tests []findTest
-	if w.owner != "" {
-		tests = append(tests, findTest{[]string{"!", "-user", w.owner}, []string{"chown", "-h", w.owner, "--"}})
-	}
-	if w.group != "" {
-		tests = append(tests, findTest{[]string{"!", "-group", w.group}, []string{"chown", "-h", ":" + w.group, "--"}})
-	}
-	if w.mode != nil {
-		mode := octal(*w.mode)
-		tests = append(tests, findTest{[]string{"!", "-type", "l", "!", "-perm", mode}, []string{"chmod", mode, "--"}})
-	}
-	return tests
-}
-
-// wanted names the attributes that are asked for.
-func (w filing) wanted() string {
-	var parts []string
-	if w.owner != "" {
-		parts = append(parts, "owner "+w.owner)
-	}
-	if w.group != "" {
-		parts = append(parts, "group "+w.group)
-	}
-	if w.mode != nil {
-		parts = append(parts, "mode "+octal(*w.mode))
-	}
-	return strings.Join(parts, ", ")
-}
-
-func quoted(words []string) string { return Command(words...).String() }

@@ -1,13 +1,16 @@
 package modules
 
-import "fmt"
+import (
+	"fmt"
+	"io/fs"
+)
 
 func (w filing) symlink() (Change, error) {
 	if w.Src == "" {
 		if !w.self.is(typeLink) {
 			return Change{}, fmt.Errorf("%q is no link yet; say with src what it shall point at", w.path)
 		}
-		return w.ofLink(w.at(w.Follow)), nil
+		return w.ofLink(w.at(w.Follow))
 	}
 	target := w.Src
 	if expands(target) {
@@ -17,7 +20,7 @@ func (w filing) symlink() (Change, error) {
 	case w.src.end == nil && !w.Force:
 		return Change{}, fmt.Errorf("src %q does not exist on the target; create it first, or write force: true", target)
 	case w.self.is(typeLink) && w.link == target:
-		return w.ofLink(w.at(w.Follow)), nil
+		return w.ofLink(w.at(w.Follow))
 	case w.self != nil && !w.self.is(typeLink) && !w.Force:
 		return Change{}, fmt.Errorf("%q is a %s, not a link; write force: true to replace it", w.path, w.self.kind())
 	}
@@ -27,18 +30,27 @@ func (w filing) symlink() (Change, error) {
 		change.Steps = append(change.Steps, w.chown(false, w.path))
 	}
 	if w.Follow {
-		more := w.ofLink(w.src.end)
+		more, err := w.ofLink(w.src.end)
+		if err != nil {
+			return Change{}, err
+		}
 		change.Diffs = append(change.Diffs, more.Diffs...)
 		change.Steps = append(change.Steps, more.Steps...)
+		if len(more.Steps) > 0 {
+			change.Effects = w.src.effects(w.src.final(), w.kept(w.src.end))
+		}
 	}
+	made := attributes{owner: w.owner, group: w.group}.made(w.maker, fs.ModeSymlink, 0o777)
+	made.Link, made.Data = target, nil
+	change.Effects = append(change.Effects, w.effects(w.path, made)...)
 	return change, nil
 }
 
 // ofLink is what differs in the attributes of a link, or of what it points at;
 // a link to nothing has none.
-func (w filing) ofLink(in *inode) Change {
+func (w filing) ofLink(in *inode) (Change, error) {
 	if in == nil {
-		return Change{}
+		return Change{}, nil
 	}
 	return w.attributesOnly(in)
 }
@@ -50,20 +62,25 @@ func (w filing) hardLink() (Change, error) {
 		return Change{}, fmt.Errorf("src %q does not exist on the target; create it first", w.src.path)
 	case src.is(typeDir):
 		return Change{}, fmt.Errorf("src %q is a directory, and directories have no hard links; use state link", w.src.path)
+	case w.self != nil && w.self.number < 0:
+		return Change{}, Unforeseen{fmt.Sprintf("whether %q shares a file with %q, when %s is done", w.path, w.src.path, byTask(w.self.by))}
 	case w.self != nil && w.self.number == src.number && w.self.dev == src.dev:
-		return w.attributesOnly(src), nil
+		return w.attributesOnly(src)
 	case w.self != nil && !w.Force:
 		return Change{}, fmt.Errorf("%q is another %s already; write force: true to replace it", w.path, w.self.kind())
 	}
-	target := w.src.path
-	if w.src.link != "" {
-		target = w.src.real
-	}
+	target := w.src.final()
 	change := w.replacing("hard link to " + target)
 	change.Steps = append(change.Steps, Command("ln", "-f", "-n", "--", target, w.path))
-	more := w.attributesOnly(src)
+	more, err := w.attributesOnly(src)
+	if err != nil {
+		return Change{}, err
+	}
 	change.Diffs = append(change.Diffs, more.Diffs...)
 	change.Steps = append(change.Steps, more.Steps...)
+	shared := w.kept(src)
+	shared.Size = -1 // nobody has read it
+	change.Effects = append(w.src.effects(target, w.kept(src)), w.effects(w.path, shared)...)
 	return change, nil
 }
 

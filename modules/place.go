@@ -19,7 +19,20 @@ type place struct {
 	access   string // of r, w and x, those that the looking user has
 	sum      string // checksum of a regular file, if one was asked for
 	ancestor string // the nearest path above that exists, or the path itself
+	folder   string // its directory without any links; that of the ancestor, where nothing is there
+	maker    maker  // who would own what is made here; known where nothing is there
 	err      error  // why it could not be looked at
+	there    bool   // something is there, though err says that it cannot be known what
+	unread   bool   // a regular file whose content an earlier task of the plan has yet to make
+}
+
+// maker is who a new file or directory would belong to, and with which mode.
+// The zero maker is not known.
+type maker struct {
+	owner, group string // group is empty where the directory gives its own
+	uid, gid     int
+	umask        uint32
+	known        bool
 }
 
 // inode is what stat says. Times are seconds since 1970.
@@ -30,6 +43,10 @@ type inode struct {
 	size, number, dev, links int64
 	blocks, blockSize, rdev  int64
 	atime, mtime, ctime      float64
+
+	by string // the task of the plan that makes it so: numbers and times are not known, the size may be -1
+	// the owners may be empty with ids of -1, and bare says that the mode has no known bits
+	bare bool
 }
 
 // The file types in st_mode.
@@ -101,13 +118,20 @@ look() {
   if [ -x "$p" ]; then a=${a}x; fi
   nul "$a"
   if [ -n "$sum" ] && [ -f "$p" ] && [ -r "$p" ]; then nul "$($sum <"$p")"; else nul ''; fi
-  while [ ! -e "$p" ]; do p=${p%/*}; p=${p:-/}; done
+  d=${p%/*} m=
+  if [ ! -e "$p" ]; then
+    while [ ! -e "$p" ]; do p=${p%/*}; p=${p:-/}; done
+    d=$p m="$(LC_ALL=C stat -c '%U|%G|%u|%g' /proc/self/ 2>/dev/null)|$(umask)"
+    if [ -g "$p" ]; then m=$m'|g'; fi
+  fi
   nul "$p"
+  nul "$(cd -P -- "$d/" 2>/dev/null && pwd -P)"
+  nul "$m"
 }
 format='%f %u %g %s %i %d %h %b %o %t %T %X %Y %Z|%U|%G|%x|%y|%z'
 `
 
-const placeFields = 8
+const placeFields = 10
 
 // lookQuery looks at paths, given as shell words. With an algorithm (sha1, ...)
 // regular files get a checksum.
@@ -125,8 +149,14 @@ func lookQuery(algorithm string, words ...string) Run {
 }
 
 // lookAt is one query for all places. Each keeps its own error: a place that
-// was looked at for a case that has not come need not be one.
+// was looked at for a case that has not come need not be one. In a plan they
+// are as earlier tasks would have left them.
 func lookAt(ctx context.Context, t Target, algorithm string, words ...string) ([]place, error) {
+	return lookThrough(ctx, t, linkHops, algorithm, words...)
+}
+
+// lookThrough is lookAt that follows so many links of the plan.
+func lookThrough(ctx context.Context, t Target, hops int, algorithm string, words ...string) ([]place, error) {
 	out, err := t.Query(ctx, lookQuery(algorithm, words...))
 	if err != nil {
 		return nil, err
@@ -143,12 +173,15 @@ func lookAt(ctx context.Context, t Target, algorithm string, words ...string) ([
 	places := make([]place, len(words))
 	for i := range places {
 		places[i] = parsePlace(fields[i*placeFields:])
+		if err := places[i].foresee(ctx, t, hops, algorithm); err != nil {
+			return nil, err
+		}
 	}
 	return places, nil
 }
 
 func parsePlace(f []string) place {
-	p := place{path: f[0], link: f[1], real: f[2], access: f[5], ancestor: f[7]}
+	p := place{path: f[0], link: f[1], real: f[2], access: f[5], ancestor: f[7], folder: f[8], maker: parseMaker(f[9])}
 	p.sum, _, _ = strings.Cut(f[6], " ")
 	var err error
 	if p.self, err = parseInode(f[3]); err != nil {
@@ -157,6 +190,26 @@ func parsePlace(f []string) place {
 	// A link that leads nowhere, be it in a circle, is still a link.
 	p.end, _ = parseInode(f[4])
 	return p
+}
+
+// parseMaker reads owner|group|uid|gid|umask, and |g where the directory gives
+// its own group to what is made in it.
+func parseMaker(text string) maker {
+	f := strings.Split(text, "|")
+	if len(f) < 5 {
+		return maker{}
+	}
+	uid, err1 := strconv.Atoi(f[2])
+	gid, err2 := strconv.Atoi(f[3])
+	umask, err3 := strconv.ParseUint(f[4], 8, 32)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return maker{}
+	}
+	m := maker{nameOr(f[0], f[2]), nameOr(f[1], f[3]), uid, gid, uint32(umask), true}
+	if len(f) > 5 {
+		m.group, m.gid = "", -1
+	}
+	return m
 }
 
 // errThroughFile says that a path runs through a file, so nothing can be there.

@@ -73,7 +73,7 @@ func TestLookAtFails(t *testing.T) {
 	}{
 		{"unreachable", &fake{errs: map[string]error{query: errors.New("lost")}}, "lost"},
 		{"exit code", &fake{commands: map[string]Output{query: {Code: 2, Stderr: "syntax\n"}}}, "looking at /x: exit code 2: syntax"},
-		{"cut off", &fake{commands: map[string]Output{query: {Stdout: "/x\x00"}}}, "looking at /x: 1 fields instead of 8: "},
+		{"cut off", &fake{commands: map[string]Output{query: {Stdout: "/x\x00"}}}, "looking at /x: 1 fields instead of 10: "},
 	}
 	for _, tt := range tests {
 		_, err := lookAt(t.Context(), tt.target, "", "/x")
@@ -82,7 +82,7 @@ func TestLookAtFails(t *testing.T) {
 }
 
 func TestParsePlaceOfForeignStat(t *testing.T) {
-	p := parsePlace([]string{"/x", "", "", "what", "", "", "", "/"})
+	p := parsePlace([]string{"/x", "", "", "what", "", "", "", "/", "/", ""})
 	assert.EqualError(t, p.err, `"/x": stat answers "what"`)
 }
 

@@ -28,5 +28,5 @@ func (m *raw) Validate() error {
 }
 
 func (m *raw) Check(context.Context, Target) (Change, error) {
-	return opaqueChange(Run{Shell: m.Cmd, Exe: m.Executable, Opaque: true, KeepEnds: true}, m.Cmd), nil
+	return opaqueChange(Run{Shell: m.Cmd, Exe: m.Executable, Opaque: true, KeepEnds: true}, m.Cmd, guard{}), nil
 }

@@ -36,7 +36,8 @@ func (m *script) Validate() error {
 
 func (m *script) Check(ctx context.Context, t Target) (Change, error) {
 	command := strings.TrimSpace(m.Script.Path + " " + m.Script.Args)
-	why, err := guard{m.Chdir, m.Creates, m.Removes}.done(ctx, t)
+	g := guard{m.Chdir, m.Creates, m.Removes}
+	why, err := g.done(ctx, t)
 	if err != nil {
 		return Change{}, err
 	}
@@ -45,7 +46,7 @@ func (m *script) Check(ctx context.Context, t Target) (Change, error) {
 		change.Vars["skipped"] = true // unlike command's, a script's guard skips the task
 		return change, nil
 	}
-	return opaqueChange(m.step("script "+command), command), nil
+	return opaqueChange(m.step("script "+command), command, g), nil
 }
 
 // step sends the script as input, so that its text is in no argument list. Its

@@ -40,7 +40,8 @@ func absoluteShell(path string) error {
 }
 
 func (m *shell) Check(ctx context.Context, t Target) (Change, error) {
-	why, err := guard{m.Chdir, m.Creates, m.Removes}.done(ctx, t)
+	g := guard{m.Chdir, m.Creates, m.Removes}
+	why, err := g.done(ctx, t)
 	if err != nil {
 		return Change{}, err
 	}
@@ -54,5 +55,5 @@ func (m *shell) Check(ctx context.Context, t Target) (Change, error) {
 	if expands(m.Chdir) {
 		r.Shell, r.Dir, r.Show = enter(m.Chdir)+m.Cmd, "", strings.TrimSpace(m.Cmd)
 	}
-	return opaqueChange(r, m.Cmd), nil
+	return opaqueChange(r, m.Cmd, g), nil
 }

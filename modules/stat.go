@@ -3,6 +3,8 @@ package modules
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -45,7 +47,13 @@ func (m *stat) Check(ctx context.Context, t Target) (Change, error) {
 		return Change{}, err
 	}
 	p := places[0]
-	if p.err != nil {
+	switch {
+	case p.there:
+		facts := new(inode).facts()
+		forget(facts, p.err, slices.Collect(maps.Keys(facts))...)
+		facts["exists"], facts["path"] = true, p.path
+		return Change{Vars: map[string]any{"stat": facts}}, nil
+	case p.err != nil:
 		return Change{}, p.err
 	}
 	in := p.at(m.Follow)
@@ -54,6 +62,7 @@ func (m *stat) Check(ctx context.Context, t Target) (Change, error) {
 	}
 	facts := in.facts()
 	facts["path"] = p.path
+	in.forgetUnforeseen(facts)
 	if in.is(typeLink) {
 		facts["lnk_target"], facts["lnk_source"] = p.link, p.real
 		return Change{Vars: map[string]any{"stat": facts}}, nil
@@ -61,8 +70,14 @@ func (m *stat) Check(ctx context.Context, t Target) (Change, error) {
 	for key, letter := range map[string]string{"readable": "r", "writeable": "w", "executable": "x"} {
 		facts[key] = strings.Contains(p.access, letter)
 	}
-	if p.sum != "" {
+	if in.by != "" {
+		forget(facts, in.unforeseen(), "readable", "writeable", "executable")
+	}
+	switch {
+	case p.sum != "":
 		facts["checksum"] = p.sum
+	case p.unread && algorithm != "":
+		forget(facts, in.unforeseen(), "checksum")
 	}
 	return Change{Vars: map[string]any{"stat": facts}}, nil
 }
@@ -87,4 +102,39 @@ func (i *inode) facts() map[string]any {
 		facts[key] = i.mode&(1<<bit) != 0
 	}
 	return facts
+}
+
+// forget says of facts that a plan does not know them yet.
+func forget(facts map[string]any, why error, keys ...string) {
+	for _, key := range keys {
+		facts[key] = why
+	}
+}
+
+// unforeseen is why something of an inode that a task of the plan makes is not
+// known.
+func (i *inode) unforeseen() error { return Unforeseen{"what it is, which " + byTask(i.by) + " makes"} }
+
+// forgetUnforeseen takes from the facts what the plan does not say.
+func (i *inode) forgetUnforeseen(facts map[string]any) {
+	for keys, unknown := range map[string]bool{
+		"ctime":           i.by != "",
+		"uid pw_name":     i.uid < 0 || i.owner == "",
+		"gid gr_name":     i.gid < 0 || i.group == "",
+		"size":            i.size < 0,
+		"inode dev nlink": i.number < 0,
+		"blocks block_size device_type atime mtime":                     i.number < 0,
+		"mode isuid isgid xoth woth roth xgrp wgrp rgrp xusr wusr rusr": i.bare,
+	} {
+		if unknown {
+			forget(facts, i.unforeseen(), strings.Fields(keys)...)
+		}
+	}
+	// One of the two may be known: a name that is asked for has a number later.
+	if i.owner != "" {
+		facts["pw_name"] = i.owner
+	}
+	if i.group != "" {
+		facts["gr_name"] = i.group
+	}
 }

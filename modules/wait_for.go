@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"regexp"
 	"strconv"
@@ -143,7 +144,7 @@ func (m *waitFor) lookAtPort(ctx context.Context, t Target) (have string, there 
 
 func (m *waitFor) lookAtPath(ctx context.Context, t Target) (have string, there bool, vars map[string]any, err error) {
 	vars = m.vars()
-	out, err := t.Query(ctx, m.pathQuery())
+	out, err := m.readPath(ctx, t)
 	switch {
 	case err != nil:
 		return "", false, vars, err
@@ -172,6 +173,33 @@ func (m *waitFor) lookAtPath(ctx context.Context, t Target) (have string, there 
 	return "there, with a match", true, vars, nil
 }
 
+// readPath asks for the path, or knows from the plan what would be there.
+func (m *waitFor) readPath(ctx context.Context, t Target) (Output, error) {
+	e, ok := t.Predicted(APath, m.Path)
+	f, isFile := e.State.(File)
+	_, elsewhere := e.State.(Elsewhere)
+	vague, unsure := e.State.(Unforeseen)
+	switch {
+	case !ok:
+		return t.Query(ctx, m.pathQuery(shellWord(m.Path)))
+	case elsewhere:
+		return t.Query(ctx, m.pathQuery(Quote(e.Name)))
+	case f.Mode&fs.ModeSymlink != 0:
+		return Output{}, Unforeseen{fmt.Sprintf("what is at %q, where %s lets %q lead", f.Link, byTask(e.By), m.Path)}
+	case e.Gone:
+		return Output{Code: missing}, nil
+	case unsure:
+		return Output{}, vague
+	case !m.searches():
+		return Output{}, nil
+	case !isFile || f.Data == nil && f.Size < 0:
+		return Output{}, Unforeseen{fmt.Sprintf("the content of %q, which %s makes", m.Path, byTask(e.By))}
+	case f.Data == nil:
+		return t.Query(ctx, m.pathQuery(shellWord(m.Path)))
+	}
+	return Output{Stdout: string(f.Data)}, nil
+}
+
 // searches says whether the content matters: a file that shall be gone is not
 // read.
 func (m *waitFor) searches() bool { return m.SearchRegex != "" && m.wanted() }
@@ -179,8 +207,8 @@ func (m *waitFor) searches() bool { return m.SearchRegex != "" && m.wanted() }
 // missing is the exit code by which pathQuery says that nothing is there.
 const missing = 44
 
-func (m *waitFor) pathQuery() Run {
-	text := "p=" + shellWord(m.Path) + "\n[ -e \"$p\" ] || exit " + strconv.Itoa(missing) + "\n"
+func (m *waitFor) pathQuery(word string) Run {
+	text := "p=" + word + "\n[ -e \"$p\" ] || exit " + strconv.Itoa(missing) + "\n"
 	if m.searches() {
 		text += "exec cat -- \"$p\"\n"
 	}

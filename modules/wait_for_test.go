@@ -103,7 +103,7 @@ func TestWaitForPath(t *testing.T) {
 
 func TestWaitForPathFails(t *testing.T) {
 	m := newWaitFor(func(m *waitFor) { m.Path = "/x" })
-	query := m.pathQuery().String()
+	query := m.pathQuery(m.Path).String()
 	_, err := m.Check(t.Context(), &fake{commands: map[string]Output{query: {Code: 1, Stderr: "denied"}}})
 	assert.EqualError(t, err, `looking at "/x": exit code 1: denied`)
 }
