@@ -57,6 +57,7 @@ func (t *Terminal) recalled() {
 		return
 	}
 	lines, faulty := folded(b.held)
+	over := slices.ContainsFunc(b.held, func(e runner.TaskDone) bool { return !e.Part })
 	b.held = nil
 	if !b.quiet {
 		for _, l := range lines {
@@ -64,7 +65,9 @@ func (t *Terminal) recalled() {
 		}
 		return
 	}
-	b.tasks++
+	if over {
+		b.tasks++
+	}
 	for i, l := range lines {
 		if faulty[i] {
 			b.bad = append(b.bad, l.text+" ("+b.name()+")")

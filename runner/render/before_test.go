@@ -94,6 +94,9 @@ func TestARunOfWhichEverythingWasDoneBefore(t *testing.T) {
 		runner.RunStarted{Resumed: true}, runner.PlayStarted{Name: "p"},
 		runner.TaskStarted{Name: "t"}, recalled("t", "n1", came(runner.OK)), runner.RunDone{Recap: []runner.Recap{{Host: "n1", OK: 1}}},
 	), "\nResuming; done before: 1 task\n\nPLAY RECAP ***")
+	item := runner.TaskDone{Task: "t", Host: "n1", Part: true, Looped: true, Recalled: true, Result: came(runner.Changed)}
+	require.Contains(t, show(Options{Width: 30}, runner.RunStarted{Resumed: true}, runner.TaskStarted{Name: "t"}, item, runner.RunDone{}),
+		"\nResuming; no task was finished before\n", "a loop that is not over")
 	require.Contains(t, show(Options{Width: 30},
 		runner.RunStarted{Resumed: true}, runner.PlayStarted{Name: "p"}, runner.TaskStarted{Name: "t"},
 		runner.TaskWaiting{Task: "t", Host: "n1", At: time.Unix(1e9, 0)},
