@@ -29,7 +29,7 @@ func (l *loop) grip(ctx context.Context, m Machine) (fresh bool, err error) {
 		g, err := m.Lock(ctx, rn.Holder)
 		var held *Held
 		if err == nil {
-			l.work.machine, l.work.x.boot = m, g.Boot
+			l.work.machine, l.work.user, l.work.x.boot = m, l.target.user, g.Boot
 			if g.Fresh {
 				l.work.sweep(ctx, m)
 			}
@@ -70,7 +70,7 @@ func (w *work) sweep(ctx context.Context, m Machine) {
 		}
 	}
 	if len(ids) > 0 {
-		_ = m.Forget(ctx, ids) // what is left behind the machine sweeps itself
+		forget(ctx, m, ids)
 	}
 }
 

@@ -38,6 +38,7 @@ func (x *hostTask) target(s *scope) (*target, error) {
 	rn := x.play.run
 	t := &target{
 		name:    name,
+		user:    name + " " + userOf(b),
 		open:    func(ctx context.Context) (Machine, error) { return rn.machines.as(ctx, a, b) },
 		reopen:  func(ctx context.Context) (Machine, error) { return rn.machines.anew(ctx, a, b) },
 		cluster: rn.cluster(x.play),
@@ -47,6 +48,13 @@ func (x *hostTask) target(s *scope) (*target, error) {
 		t.predicted = &rn.predicted
 	}
 	return t, nil
+}
+
+func userOf(b *Become) string {
+	if b == nil {
+		return ""
+	}
+	return b.Method + " " + b.User
 }
 
 // stranger is the record of a host that may be in no play: a delegate.

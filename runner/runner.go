@@ -93,6 +93,7 @@ type run struct {
 	inventory *inventory.Inventory
 	extra     playbooks.Layer
 	machines  machines
+	left      leavings
 	secrets   secrets
 	hosts     map[string]*host // that a play has had
 	everyone  []string         // whose variables hostvars shows: the inventory's hosts and the plays'
@@ -145,6 +146,7 @@ func (r *Runner) Run(ctx context.Context, book *playbooks.Playbook, inv *invento
 		return Summary{}, err
 	}
 	defer rn.machines.closeAll()
+	defer rn.left.clear(rn.background)
 	rn.emit(RunStarted{Playbook: book.Path, Plan: r.Plan, Tasks: count(book), Resumed: r.Past != nil, Pending: r.Pending, At: started})
 	err := rn.plays(ctx)
 	s := rn.summary()

@@ -46,7 +46,7 @@ func (l *loop) past(ctx context.Context, m modules.Module, o *outcome) (over, di
 		return false, dirty, nil
 	case !last.Opaque:
 		return false, true, nil
-	case fate == Gone || out.Code > 128:
+	case fate == Gone || w.cut && out.Code > 128: // ended by a signal, and not by its own will
 		return l.doubt(ctx, last, o)
 	}
 	o.status, o.output = Changed, append(o.output, out)

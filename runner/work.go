@@ -22,10 +22,12 @@ type work struct {
 	calls   []call // what it notifies if it changes anything
 	begun   []Intent
 	changed bool // an earlier life changed something, and failed then
+	cut     bool // an earlier life ended the step at work, or lost it
 	started time.Time
 
 	env       map[string]string
 	machine   Machine  // of the last step on a machine
+	user      string   // the machine's name, and whose rights the step has there
 	ids       []string // of the commands that the machine keeps for it
 	steps     int      // taken, in this life
 	unsettled bool
@@ -44,6 +46,7 @@ func (x *hostTask) work(s *scope, item int, label string) *work {
 	if past := x.play.run.Past; past != nil {
 		w.begun = past.Begun[w.key]
 		before := past.Outcomes[w.key]
+		w.cut = before.Unsettled
 		w.changed = before.Status == Failed && len(before.Notified) > 0
 	}
 	return w
@@ -100,8 +103,7 @@ func (w *work) keep(ctx context.Context, d done) {
 		return
 	}
 	if w.machine != nil && len(w.ids) > 0 {
-		// What is left behind is swept by the target itself.
-		_ = w.machine.Forget(context.WithoutCancel(ctx), w.ids)
+		rn.left.add(ctx, w.user, w.machine, w.ids)
 	}
 }
 

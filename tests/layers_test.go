@@ -21,7 +21,7 @@ var layers = map[string][]string{
 	"runbook/runner/local":     {"runner/shell", "modules"},
 	"runbook/runner/kube":      {"modules", "runner/source"},
 	"runbook/runner/shell":     {"modules"},
-	"runbook/runner":           {"playbooks", "playbooks/jinja", "inventory", "modules", "runner/source"},
+	"runbook/runner":           {"runner/failpoint", "playbooks", "playbooks/jinja", "inventory", "modules", "runner/source"},
 	"runbook/playbooks":        {"playbooks/vars", "playbooks/jinja", "modules", "runner/source"},
 	"runbook/inventory":        {"playbooks/vars", "playbooks/jinja", "runner/source"},
 	"runbook/playbooks/vars":   {"playbooks/jinja", "runner/source"},

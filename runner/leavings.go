@@ -1,0 +1,71 @@
+package runner
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// forgetAt is how many commands' results a machine keeps for a run, before it is
+// told that they are written down: a round trip for each would be one too many.
+const forgetAt = 32
+
+// leavings are the results of commands that machines still keep, though they are
+// written down. The zero value is ready.
+type leavings struct {
+	mu sync.Mutex
+	at map[string]*shelf // by machine and user
+}
+
+type shelf struct {
+	machine Machine
+	ids     []string
+}
+
+func (v *shelfs) add(ctx context.Context, user string, m Machine, ids []string) {
+	v.mu.Lock()
+	if v.at == nil {
+		v.at = map[string]*shelf{}
+	}
+	l := v.at[user]
+	if l == nil {
+		l = &shelf{}
+		v.at[user] = l
+	}
+	l.machine, l.ids = m, append(l.ids, ids...)
+	due := l.ids
+	if len(due) < forgetAt {
+		due = nil
+	} else {
+		l.ids = nil
+	}
+	v.mu.Unlock()
+	if due != nil {
+		forget(ctx, m, due)
+	}
+}
+
+// clear has every machine forget the rest.
+func (v *shelfs) clear(ctx context.Context) {
+	v.mu.Lock()
+	at := v.at
+	v.at = nil
+	v.mu.Unlock()
+	var all sync.WaitGroup
+	for _, l := range at {
+		if len(l.ids) > 0 {
+			all.Go(func() { forget(ctx, l.machine, l.ids) })
+		}
+	}
+	all.Wait()
+}
+
+// forgetLimit bounds what is only tidiness: what is left behind the machine
+// sweeps itself after a week.
+const forgetLimit = 10 * time.Second
+
+func forget(ctx context.Context, m Machine, ids []string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), forgetLimit)
+	defer cancel()
+	_ = m.Forget(ctx, ids)
+}
