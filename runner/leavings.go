@@ -22,7 +22,7 @@ type shelf struct {
 	ids     []string
 }
 
-func (v *shelfs) add(ctx context.Context, user string, m Machine, ids []string) {
+func (v *leavings) add(ctx context.Context, user string, m Machine, ids []string) {
 	v.mu.Lock()
 	if v.at == nil {
 		v.at = map[string]*shelf{}
@@ -46,7 +46,7 @@ func (v *shelfs) add(ctx context.Context, user string, m Machine, ids []string) 
 }
 
 // clear has every machine forget the rest.
-func (v *shelfs) clear(ctx context.Context) {
+func (v *leavings) clear(ctx context.Context) {
 	v.mu.Lock()
 	at := v.at
 	v.at = nil
