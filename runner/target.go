@@ -14,6 +14,7 @@ const queryLimit = 2 * time.Minute
 // target is one machine as modules see it and, for take, as the engine does.
 type target struct {
 	name      string                                 // of the machine
+	user      string                                 // the machine, and whose rights the task has there
 	open      func(context.Context) (Machine, error) // reaches it, the first time
 	reopen    func(context.Context) (Machine, error) // reaches it anew: the connection was lost
 	cluster   func(context.Context) (Cluster, error)
