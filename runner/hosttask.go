@@ -232,6 +232,14 @@ func (x *hostTask) silent(s *scope) bool {
 	return hide || err != nil
 }
 
+// delegate is the host that the task runs on, where that is another.
+func (x *hostTask) delegate(s *scope) string {
+	if name, err := x.task.DelegateTo.Render(s); err == nil && name != x.host.name {
+		return name
+	}
+	return ""
+}
+
 func (x *hostTask) emit(s *scope, d done, item *string, part bool, started time.Time) {
 	if d.stopped || d.err != nil {
 		return
@@ -247,8 +255,6 @@ func (x *hostTask) emit(s *scope, d done, item *string, part bool, started time.
 	now := time.Now()
 	e := TaskDone{Task: x.title(s), Host: x.host.name, Pos: x.task.Pos, Item: item, Part: part, Looped: x.task.Loop != nil,
 		Handler: x.handler, Recalled: d.recalled, Result: r, Took: now.Sub(started), At: now}
-	if name, err := x.task.DelegateTo.Render(s); err == nil && name != x.host.name {
-		e.Delegate = name
-	}
+	e.Delegate = x.delegate(s)
 	x.play.run.emit(e)
 }

@@ -61,7 +61,8 @@ type Outcome struct {
 	Module   string          `json:"module"` //
 	Pos      string          `json:"pos"`    // file:line:col
 	Handler  bool            `json:"handler,omitempty"`
-	Label    string          `json:"label,omitempty"` // of the loop item
+	Label    string          `json:"label,omitempty"`    // of the loop item
+	Delegate string          `json:"delegate,omitempty"` // the host it ran on, where that is another
 	Status   Status          `json:"status"`
 	Changed  bool            `json:"changed,omitempty"`
 	Ignored  bool            `json:"ignored,omitempty"`

@@ -3,6 +3,7 @@ package runner
 import (
 	"encoding/json"
 	"math/big"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -104,6 +105,12 @@ func (s *secrets) other(v any) any {
 // event is an event without secrets, in the names of plays and tasks too.
 func (s *secrets) event(e Event) Event {
 	switch e := e.(type) {
+	case RunStarted:
+		e.Pending = s.notifications(e.Pending)
+		return e
+	case RunDone:
+		e.Pending = s.notifications(e.Pending)
+		return e
 	case PlayStarted:
 		e.Name = s.text(e.Name)
 		return e
@@ -127,6 +134,14 @@ func (s *secrets) event(e Event) Event {
 	return e
 }
 
+func (s *secrets) notifications(in []Notification) []Notification {
+	out := slices.Clone(in)
+	for i := range out {
+		out[i].Play, out[i].Handler, out[i].By = s.text(out[i].Play), s.text(out[i].Handler), s.text(out[i].By)
+	}
+	return out
+}
+
 // shownStep is a step of which only its words are left, for whoever shows it.
 type shownStep struct {
 	modules.Step
@@ -134,6 +149,9 @@ type shownStep struct {
 }
 
 func (s shownStep) String() string { return s.words }
+
+// Opaque says whether nobody can foresee or verify what the step does.
+func (s shownStep) Opaque() bool { return opaque(s.Step) }
 
 func (s *secrets) result(r Result) Result {
 	r.Msg, r.Err = s.text(r.Msg), nil

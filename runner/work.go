@@ -112,7 +112,7 @@ func (w *work) outcome(d done) Outcome {
 	shown := rn.secrets.result(r)
 	o := Outcome{
 		Key: w.key, Name: w.name(), Module: w.x.task.Def.Name, Pos: w.x.task.Pos.String(),
-		Handler: w.x.handler, Label: w.label, Status: r.Status, Changed: r.Changed, Ignored: r.Ignored,
+		Handler: w.x.handler, Label: w.label, Delegate: w.x.delegate(w.scope), Status: r.Status, Changed: r.Changed, Ignored: r.Ignored,
 		Rescued: r.Status == Failed && w.x.guarded && !d.drifted, Msg: shown.Msg, Digest: w.digest, Settled: w.settled,
 		Unsettled: w.unsettled, Notified: named(d.calls), Took: time.Since(w.started), At: time.Now(),
 	}
