@@ -114,7 +114,7 @@ func TestLinesThatAreMissingMovedOrForged(t *testing.T) {
 		"a newer first line":  {`{"v":12,"all":"is different"}` + "\n", 1, "format 12"},
 		"no format":           {head + sealed(t, `{"seq":2,"ev":"halted","prev":"`+link+`"`), 2, "no format"},
 		"a wrong type":        {head + sealed(t, `{"v":1,"seq":2,"ev":"halted","reason":5,"prev":"`+link+`"`), 2, "cannot unmarshal"},
-		"not JSON":            {head + sealed(t, `{"v":1,"seq":2,"ev":"halted",,"prev":"`+link+`"`), 2, "not JSON"},
+		"not JSON":            {head + sealed(t, `{"v":1,"seq":2,"ev":"halted",,"prev":"`+link+`"`), 2, "cannot be read"},
 		"an empty line":       {head + "\n" + string(lines[1]), 2, "does not end with"},
 		"bytes before":        {"x" + head, 1, "checksum"},
 		"zeros in the middle": {head + string(make([]byte, 512)) + "\n" + string(lines[1]), 2, "does not end with"},

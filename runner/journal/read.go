@@ -181,14 +181,14 @@ func (r *reading) tail(rest []byte) error {
 
 // line reads the next line, which was written whole.
 func (r *reading) line(line []byte) error {
-	e, err := verify(line, r.seq+1, r.prev)
+	ev, err := verify(line, r.seq+1, r.prev)
 	if err != nil {
 		return err
 	}
-	if (e.Ev == aHeader) != (r.seq == 0) {
-		return fmt.Errorf("the record is of the kind %q: the first line, and no other, is of the kind %q", e.Ev, aHeader)
+	if (ev == aHeader) != (r.seq == 0) {
+		return fmt.Errorf("the record is of the kind %q: the first line, and no other, is of the kind %q", ev, aHeader)
 	}
-	if err := r.record(e, line); err != nil {
+	if err := r.record(ev, line); err != nil {
 		return err
 	}
 	r.seq++
@@ -197,20 +197,20 @@ func (r *reading) line(line []byte) error {
 }
 
 // record adds what the line says to the contents.
-func (r *reading) record(e envelope, line []byte) error {
+func (r *reading) record(ev kind, line []byte) error {
 	c := r.contents
 	var life *Life
 	if len(c.Lives) > 0 {
 		life = &c.Lives[len(c.Lives)-1]
 	}
-	switch e.Ev {
+	switch ev {
 	case aHeader:
-		err := json.Unmarshal(line, &c.Header)
+		err := decode(line, &c.Header)
 		c.Lives = append(c.Lives, Life{Turn: c.Header.Turn})
 		return err
 	case aResumed:
 		var next Resumed
-		err := json.Unmarshal(line, &next)
+		err := decode(line, &next)
 		c.Lives = append(c.Lives, Life{Turn: next.Turn, Resumed: &next})
 		return err
 	case aDropped:
@@ -222,42 +222,49 @@ func (r *reading) record(e envelope, line []byte) error {
 	case anIntent:
 		return addRecord[runner.Intent](life, line)
 	case anOutcome:
-		return r.outcome(life, e, line)
+		return r.outcome(life, line)
 	case aHalted:
 		return addRecord[runner.Halted](life, line)
 	case anEnded:
 		return addRecord[runner.Ended](life, line)
 	}
-	return fmt.Errorf("the record is of the kind %q, which this runbook does not know", e.Ev)
+	return fmt.Errorf("the record is of the kind %q, which this runbook does not know", ev)
+}
+
+func decode(line []byte, into any) error {
+	if err := json.Unmarshal(line, into); err != nil {
+		return fmt.Errorf("the fields of the record cannot be read (%w)", err)
+	}
+	return nil
 }
 
 func add[T any](to *[]T, line []byte) error {
 	var t T
-	err := json.Unmarshal(line, &t)
+	err := decode(line, &t)
 	*to = append(*to, t)
 	return err
 }
 
 func addRecord[T runner.Record](life *Life, line []byte) error {
 	var t T
-	err := json.Unmarshal(line, &t)
+	err := decode(line, &t)
 	life.Records = append(life.Records, t)
 	return err
 }
 
-func (r *reading) outcome(life *Life, e envelope, line []byte) error {
-	var o runner.Outcome
-	if err := json.Unmarshal(line, &o); err != nil {
+func (r *reading) outcome(life *Life, line []byte) error {
+	var o outcomeLine
+	if err := decode(line, &o); err != nil {
 		return err
 	}
-	if e.Large != nil {
-		if err := bringValues(r.root, &o, e.Large); err != nil {
+	if o.Large != nil {
+		if err := bringValues(r.root, &o.Outcome, o.Large); err != nil {
 			return fmt.Errorf("what the line left to a file cannot be had: %w", err)
 		}
 	}
-	if e.Out != nil || e.Err != nil {
-		r.contents.kept[place{o.Key, o.At.UnixNano()}] = outputs{e.Out, e.Err}
+	if o.Out != nil || o.Err != nil {
+		r.contents.kept[place{o.Key, o.At.UnixNano()}] = outputs{o.Out, o.Err}
 	}
-	life.Records = append(life.Records, o)
+	life.Records = append(life.Records, o.Outcome)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -190,6 +191,9 @@ func (w *Writer) gather() bool {
 		w.group = append(w.group, e)
 	case <-w.closing:
 	}
+	// Those who put at the same time are on their way to the queue: let them
+	// come, for the fewer the syncs the better.
+	runtime.Gosched()
 	for len(w.group) < groupCap {
 		select {
 		case e := <-w.queue:
