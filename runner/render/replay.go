@@ -123,7 +123,7 @@ func replayHost(emit func(runner.Event), results []runner.Outcome, counts counte
 }
 
 func finished(o runner.Outcome, looped bool) runner.TaskDone {
-	return runner.TaskDone{Task: o.Name, Host: o.Host, Pos: position(o.Pos), Handler: o.Handler, Looped: looped,
+	return runner.TaskDone{Task: o.Name, Host: o.Host, Pos: position(o.Pos), Handler: o.Handler, Looped: looped, Delegate: o.Delegate,
 		Result: resultOf(o), Took: o.Took, At: o.At}
 }
 
