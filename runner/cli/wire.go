@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -61,19 +62,13 @@ func secret(text string) func(context.Context) (string, error) {
 // sshMachine is the engine's view of a host reached over SSH.
 type sshMachine struct{ *ssh.Host }
 
-func (m sshMachine) Lock(context.Context, runner.Holder) (runner.Grip, error) {
-	return runner.Grip{}, nil
+func (m sshMachine) Lock(ctx context.Context, by runner.Holder) (runner.Grip, error) {
+	return lock(ctx, m.Host, by)
 }
 
-func (m sshMachine) Do(ctx context.Context, _ string, cmd modules.Run) (modules.Output, error) {
-	return m.Host.Run(ctx, cmd)
+func (m sshMachine) Collect(ctx context.Context, id string) (runner.Fate, modules.Output, error) {
+	return collect(ctx, m.Host, id)
 }
-
-func (m sshMachine) Collect(context.Context, string) (runner.Fate, modules.Output, error) {
-	return runner.Gone, modules.Output{}, nil
-}
-
-func (m sshMachine) Forget(context.Context, []string) error { return nil }
 
 func (m sshMachine) As(ctx context.Context, b runner.Become) (runner.Machine, error) {
 	h, err := m.Host.As(ctx, become(b))
@@ -86,19 +81,13 @@ func (m sshMachine) As(ctx context.Context, b runner.Become) (runner.Machine, er
 // localMachine is the engine's view of this machine.
 type localMachine struct{ *local.Host }
 
-func (m localMachine) Lock(context.Context, runner.Holder) (runner.Grip, error) {
-	return runner.Grip{}, nil
+func (m localMachine) Lock(ctx context.Context, by runner.Holder) (runner.Grip, error) {
+	return lock(ctx, m.Host, by)
 }
 
-func (m localMachine) Do(ctx context.Context, _ string, cmd modules.Run) (modules.Output, error) {
-	return m.Host.Run(ctx, cmd)
+func (m localMachine) Collect(ctx context.Context, id string) (runner.Fate, modules.Output, error) {
+	return collect(ctx, m.Host, id)
 }
-
-func (m localMachine) Collect(context.Context, string) (runner.Fate, modules.Output, error) {
-	return runner.Gone, modules.Output{}, nil
-}
-
-func (m localMachine) Forget(context.Context, []string) error { return nil }
 
 func (m localMachine) As(ctx context.Context, b runner.Become) (runner.Machine, error) {
 	h, err := m.Host.As(ctx, become(b))
@@ -106,6 +95,30 @@ func (m localMachine) As(ctx context.Context, b runner.Become) (runner.Machine, 
 		return nil, err
 	}
 	return localMachine{h}, nil
+}
+
+// keeper is what both edges have of runner.Keeper, in the words of their shells.
+type keeper interface {
+	Lock(context.Context, shell.Holder) (shell.Grip, error)
+	Collect(context.Context, string) (shell.Fate, modules.Output, error)
+}
+
+func lock(ctx context.Context, k keeper, by runner.Holder) (runner.Grip, error) {
+	grip, err := k.Lock(ctx, shell.Holder(by))
+	var held *shell.Held
+	if errors.As(err, &held) {
+		h := runner.Holder(held.By)
+		if h.Run == "" {
+			h = runner.Holder{Run: "unknown", Who: "somebody whose note on the host cannot be read"}
+		}
+		err = &runner.Held{By: h}
+	}
+	return runner.Grip(grip), err
+}
+
+func collect(ctx context.Context, k keeper, id string) (runner.Fate, modules.Output, error) {
+	fate, out, err := k.Collect(ctx, id)
+	return runner.Fate(fate), out, err
 }
 
 func become(b runner.Become) shell.Become {

@@ -42,13 +42,39 @@ func (h *Host) Query(ctx context.Context, cmd modules.Run) (out modules.Output, 
 	return out, err
 }
 
-// Run runs a command. A non-zero exit code is no error.
-func (h *Host) Run(ctx context.Context, cmd modules.Run) (out modules.Output, err error) {
+// Lock makes the run the only one that changes this machine as its user, as
+// shell.Lock does. Another run's lock is a *shell.Held.
+func (h *Host) Lock(ctx context.Context, by shell.Holder) (grip shell.Grip, err error) {
 	err = h.shells.With(ctx, h.as, func(s *shell.Shell) error {
-		out, err = s.Run(ctx, cmd)
+		grip, err = s.Lock(ctx, by)
+		return err
+	})
+	return grip, err
+}
+
+// Do runs a command that changes this machine, once under each name. A non-zero exit
+// code is no error. When the shell is lost the
+// command goes on: Collect says what it came to.
+func (h *Host) Do(ctx context.Context, id string, cmd modules.Run) (out modules.Output, err error) {
+	err = h.shells.With(ctx, h.as, func(s *shell.Shell) error {
+		out, err = s.Do(ctx, id, cmd)
 		return err
 	})
 	return out, err
+}
+
+// Collect says what became of the command of that name, and waits while it runs.
+func (h *Host) Collect(ctx context.Context, id string) (fate shell.Fate, out modules.Output, err error) {
+	err = h.shells.With(ctx, h.as, func(s *shell.Shell) error {
+		fate, out, err = s.Collect(ctx, id)
+		return err
+	})
+	return fate, out, err
+}
+
+// Forget drops what this machine keeps of commands that have ended.
+func (h *Host) Forget(ctx context.Context, ids []string) error {
+	return h.shells.With(ctx, h.as, func(s *shell.Shell) error { return s.Forget(ctx, ids) })
 }
 
 // ReadFile reads a file with its mode and owner. A missing file is an answer.

@@ -18,7 +18,21 @@ import (
 	"runbook/runner/shell"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain keeps the tests away from what this machine keeps of real commands.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "runbook-local-test")
+	if err == nil {
+		err = os.Chmod(dir, 0o1777)
+	}
+	if err != nil {
+		panic(err)
+	}
+	_ = os.Setenv("RUNBOOK_RUNS", dir) // fails for a bad name only
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(dir)
+		os.Exit(code)
+	}))
+}
 
 func open(t *testing.T) (context.Context, *Host) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -86,9 +100,11 @@ func TestShellIsStartedAgain(t *testing.T) {
 func TestCloseEndsCommands(t *testing.T) {
 	ctx, h := open(t)
 	note := filepath.Join(t.TempDir(), "pid")
+	_, err := h.Lock(ctx, shell.Holder{Run: "run1", Session: "s1", Who: "tester@here"})
+	require.NoError(t, err)
 	ended := make(chan error, 1)
 	go func() {
-		_, err := h.Run(ctx, modules.Run{Shell: "trap '' TERM; echo $$ >" + note + "; sleep 604; sleep 604"})
+		_, err := h.Do(ctx, "stubborn", modules.Run{Shell: "trap '' TERM; echo $$ >" + note + "; sleep 604; sleep 604"})
 		ended <- err
 	}()
 	var pid string

@@ -15,6 +15,9 @@ import (
 // it was sent SIGKILL. One that sudo started may not take our signals.
 const exitGrace = 2 * time.Second
 
+// drainGrace is how long the last words of a shell that has ended may take.
+const drainGrace = time.Second
+
 // start runs the line in a process group of its own, so that an interrupt from
 // the terminal reaches runbook only, which then decides what to end.
 func start(ctx context.Context, line string) (shell.Streams, error) {
@@ -33,10 +36,6 @@ func start(ctx context.Context, line string) (shell.Streams, error) {
 		return shell.Streams{}, err
 	}
 	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_, _ = cmd.Process.Wait() // only so that no zombie is left
-	}()
 	stop := sync.OnceFunc(func() {
 		_ = stdin.Close()
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // gone already is as good
@@ -47,6 +46,12 @@ func start(ctx context.Context, line string) (shell.Streams, error) {
 		_ = stdout.Close()
 		_ = stderr.Close()
 	})
+	go func() {
+		_, _ = cmd.Process.Wait() // how it ended is of no use, only when
+		close(ended)
+		// A command that goes on may hold the streams of the dead shell open.
+		time.AfterFunc(drainGrace, stop)
+	}()
 	return shell.Streams{
 		Stdin:  stdin,
 		Stdout: stdout,

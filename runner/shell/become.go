@@ -51,7 +51,10 @@ var userName = regexp.MustCompile(`^[A-Za-z0-9_#][A-Za-z0-9_.@\\#$-]*$`)
 // Nothing in it may be special in csh or fish between single quotes.
 func (b Become) line(mark string) (string, error) {
 	b = b.filled()
-	greeting := "'echo; echo " + mark + "; exec /bin/sh'"
+	// In a session of its own the shell, and the commands that go on without it,
+	// are out of reach of what sudo or a terminal sends to a whole process group.
+	greeting := "'echo; echo " + mark + "; command -v setsid >/dev/null || exec /bin/sh; " +
+		"exec 3<&0; setsid /bin/sh <&3 3<&- & exec </dev/null 3<&-; wait $!'"
 	if b.User != "" && !userName.MatchString(b.User) {
 		return "", fmt.Errorf("become_user %q is not the name of a user", b.User)
 	}
@@ -123,7 +126,7 @@ func (s *Shell) greet(ctx context.Context, stdout *bufio.Reader, as Become, mark
 // equip gives the shell its functions and waits until it has them.
 func (s *Shell) equip(ctx context.Context, stdout *bufio.Reader) error {
 	mark := newMark()
-	if _, err := io.WriteString(s.streams.Stdin, prelude+"printf '\\n%s\\n' "+mark+"\n"); err != nil {
+	if _, err := io.WriteString(s.streams.Stdin, prelude+supervise+locking+"printf '\\n%s\\n' "+mark+"\n"); err != nil {
 		return s.refusal(ctx, Become{}, err)
 	}
 	if err := await(stdout, mark); err != nil {

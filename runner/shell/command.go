@@ -6,18 +6,18 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"runbook/modules"
 )
 
-// kind is the letter of the file that notes a command's process.
+// kind is the name of the file that notes a command's process.
 type kind string
 
 const (
-	query kind = "q" // ended when the connection is lost
-	step  kind = "s" // goes on when the connection is lost
+	query kind = "query" // ended when the connection is lost
+	step  kind = "step"  // goes on when the connection is lost
+	kept  kind = "group" // goes on, and the target keeps what it came to
 )
 
 // request is a command on its way to the shell.
@@ -25,7 +25,8 @@ type request struct {
 	modules.Run
 	label  string // for errors, where the command is not the user's
 	kind   kind
-	keep   int // bytes of each stream to keep
+	keep   int    // bytes of each stream to keep
+	id     string // of a kept command
 	number int
 	mark   string
 }
@@ -75,41 +76,77 @@ func clip(text string) string {
 	return strings.ToValidUTF8(text[:most], "") + "..."
 }
 
-// file is where the shell notes the process.
-func (r request) file() string { return string(r.kind) + strconv.Itoa(r.number) }
+// base is what the names of the command's files on the target begin with, in the
+// shell's language.
+func (r request) base() string {
+	if r.kind == kept {
+		return `"$rb_runs/` + r.id + `/"`
+	}
+	return fmt.Sprintf(`"$rb_dir/%d."`, r.number)
+}
 
-// line is the request in the shell's language. Fd 3 carries standard input
-// past the shell, which gives a background command /dev/null; fds 8 and 9 are
-// the shell's own. The last words reap the wrappers that have ended.
+// note is the file where the shell notes the process.
+func (r request) note() string { return r.base() + string(r.kind) }
+
+// line is the request in the shell's language. Its last words reap the wrappers
+// that have ended.
 func (r request) line(inline string, uploaded bool) string {
+	stdin := "/dev/null"
+	if uploaded {
+		stdin = stdinFile(r.number)
+	}
+	const reap = " & jobs >/dev/null 2>&1\n"
+	base := r.base()
+	if r.kind == kept {
+		free := ""
+		if uploaded { // it is open: nobody needs its name any more
+			free = "rm -f " + stdin + "; "
+		}
+		return fmt.Sprintf("( rb_mine= rb_code=lost rb_at=$rb_dir; trap 'rb_done $? %s %d' 0; { %srb_claim %s %d && { %s } >%sout 2>%serr; } <%s )%s",
+			r.mark, r.keep+1, free, r.id, r.number, r.body(inline), base, base, stdin, reap)
+	}
+	lock := ""
+	if r.kind == query { // which changes nothing
+		lock = "exec 7>&-; "
+	}
+	return fmt.Sprintf("( %strap 'rb_end $? %s %s %d' 0; { %s } <%s >%sout 2>%serr )%s",
+		lock, base, r.mark, r.keep+1, r.body(inline), stdin, base, base, reap)
+}
+
+// body starts the command and waits for it. Fd 3 carries standard input past the
+// shell, which gives a background command /dev/null; fds 7, 8 and 9 are the
+// shell's own.
+func (r request) body(inline string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "( trap 'rb_end %d %s $? %d' 0; { ", r.number, r.mark, r.keep+1)
 	if inline != "" {
-		b.WriteString("printf '" + inline + "' | ")
+		b.WriteString("{ exec 7>&-; printf '" + inline + "'; } | ")
 	}
 	b.WriteString("{ ")
 	if r.Dir != "" {
 		b.WriteString("cd " + modules.Quote(plainPath(r.Dir)) + " && { ")
 	}
+	b.WriteString("( trap - 0; ") // bash runs it where a variable cannot be set
 	for _, name := range slices.Sorted(maps.Keys(r.Env)) {
 		b.WriteString(name + "=" + modules.Quote(r.Env[name]) + " ")
 	}
-	b.WriteString("$rb_group")
+	b.WriteString("exec $rb_group")
 	for _, word := range r.words() {
 		b.WriteString(" " + modules.Quote(word))
 	}
-	b.WriteString(" <&3 3<&- 8<&- 9>&- & rb_wait " + r.file() + "; }")
+	wait := "rb_wait " + r.note()
+	if r.kind == kept {
+		wait = "rb_hold"
+	}
+	b.WriteString(" ) <&3 3<&- 7>&- 8<&- 9>&- & " + wait + "; }")
 	if r.Dir != "" {
 		b.WriteString("; }")
 	}
-	stdin := "/dev/null"
-	if uploaded {
-		stdin = fmt.Sprintf(`"$rb_dir/i%d"`, r.number)
-	}
-	fmt.Fprintf(&b, ` 3<&0; } <%s >"$rb_dir/o%d" 2>"$rb_dir/e%d" ) & jobs >/dev/null 2>&1`+"\n",
-		stdin, r.number, r.number)
+	b.WriteString(" 3<&0;")
 	return b.String()
 }
+
+// stdinFile is where an upload puts the standard input of a command.
+func stdinFile(number int) string { return fmt.Sprintf(`"$rb_dir/%d.in"`, number) }
 
 func (r request) words() []string {
 	if r.Shell == "" {

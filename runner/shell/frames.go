@@ -12,13 +12,14 @@ import (
 // pending is a request that the shell has not answered yet.
 type pending struct {
 	keep  int         // bytes of each stream to keep
+	note  string      // of a kept command: where its process is noted
 	frame chan frame  // of a command; holds one
 	acks  chan string // of an upload; holds two
 }
 
 // frame is what a command printed and how it ended.
 type frame struct {
-	code           string // a number, or "lost" or "flood"
+	code           string // a number, or a word of the prelude's
 	stdout, stderr []byte
 	cut            bool
 }

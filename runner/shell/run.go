@@ -25,32 +25,15 @@ func (s *Shell) Query(ctx context.Context, cmd modules.Run) (modules.Output, err
 	return s.run(ctx, request{Run: cmd, kind: query, keep: maxOutput})
 }
 
-// Run runs a command. A non-zero exit code is no error. When the context or the
-// command's limit ends first, the command's process group is ended and what it
-// had printed is returned with the error. SIGINT and SIGQUIT are ignored in commands,
-// as in all that a POSIX shell runs in the background. When the connection is lost the
-// command goes on, and the error is a *Lost.
-func (s *Shell) Run(ctx context.Context, cmd modules.Run) (modules.Output, error) {
-	return s.run(ctx, request{Run: cmd, kind: step, keep: maxOutput})
-}
-
 func (s *Shell) run(ctx context.Context, r request) (modules.Output, error) {
 	if err := r.check(); err != nil {
 		return modules.Output{}, err
 	}
-	select {
-	case s.flight <- struct{}{}:
-		defer func() { <-s.flight }()
-	case <-ctx.Done():
-		return modules.Output{}, context.Cause(ctx)
-	case <-s.done:
-		return modules.Output{}, s.lost()
+	if err := s.board(ctx); err != nil {
+		return modules.Output{}, err
 	}
-	s.mu.Lock()
-	s.number++
-	r.number, r.mark = s.number, newMark()
-	s.mu.Unlock()
-
+	defer func() { <-s.flight }()
+	s.enlist(&r)
 	inline, fits := printfFormat(r.Stdin, maxInline)
 	if !fits {
 		if err := s.upload(ctx, r.number, r.Stdin); err != nil {
@@ -58,12 +41,35 @@ func (s *Shell) run(ctx context.Context, r request) (modules.Output, error) {
 		}
 	}
 	p := &pending{keep: r.keep, frame: make(chan frame, 1)}
+	if r.kind == kept {
+		p.note = r.note()
+	}
 	s.expect(r.mark, p)
 	defer s.forget(r.mark)
 	if err := s.give(ctx, order{text: r.line(inline, !fits)}); err != nil {
 		return modules.Output{}, err
 	}
 	return s.result(ctx, r, p)
+}
+
+// board waits for a place among the commands in flight.
+func (s *Shell) board(ctx context.Context) error {
+	select {
+	case s.flight <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-s.done:
+		return s.lost()
+	}
+}
+
+// enlist gives the request what no other has.
+func (s *Shell) enlist(r *request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.number++
+	r.number, r.mark = s.number, newMark()
 }
 
 // result waits for the command's end, or brings it about.
@@ -83,7 +89,7 @@ func (s *Shell) result(ctx context.Context, r request, p *pending) (modules.Outp
 		case <-s.done:
 			return modules.Output{}, s.lost()
 		case <-look.C:
-			s.tell(fmt.Sprintf("rb_flood %d %s %d\n", r.number, r.file(), floodAt/512))
+			s.tell(fmt.Sprintf("rb_flood %s %s %d\n", r.base(), r.note(), floodAt/512))
 		case <-expired.C:
 			return s.stop(r, p, fmt.Errorf("%s: not done after its limit of %v, and ended", r.name(), limit))
 		case <-ctx.Done():
@@ -96,7 +102,7 @@ func (s *Shell) result(ctx context.Context, r request, p *pending) (modules.Outp
 // twice, as the first may come before the command has started.
 func (s *Shell) stop(r request, p *pending, why error) (modules.Output, error) {
 	for _, signal := range []string{"TERM", "KILL", "KILL"} {
-		s.tell("rb_kill " + signal + " " + r.file() + "\n")
+		s.tell("rb_kill " + signal + " " + r.note() + "\n")
 		select {
 		case f := <-p.frame:
 			out, _ := f.output(r)
@@ -114,6 +120,8 @@ func (s *Shell) stop(r request, p *pending, why error) (modules.Output, error) {
 func (f frame) output(r request) (modules.Output, error) {
 	out := modules.Output{Stdout: string(f.stdout), Stderr: string(f.stderr), Truncated: f.cut}
 	switch f.code {
+	case "never", "gone":
+		return out, fmt.Errorf("%s: it was begun, and how it ended is not known: what minded it was killed", r.name())
 	case "lost":
 		return out, fmt.Errorf("%s: its output cannot be kept: the directory for it is full or gone", r.name())
 	case "flood":

@@ -63,7 +63,7 @@ func TestRun(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Shell) {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
-				got, err := s.Run(timed(t), test.cmd)
+				got, err := s.do(timed(t), test.cmd)
 				require.NoError(t, err)
 				if test.want.Stderr == "\x00" { // any words will do
 					assert.NotEmpty(t, got.Stderr)
@@ -96,7 +96,7 @@ func TestRunRefuses(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := s.Run(timed(t), test.cmd)
+			_, err := s.do(timed(t), test.cmd)
 			assert.ErrorContains(t, err, test.want)
 		})
 	}
@@ -128,7 +128,7 @@ func TestBytesSurvive(t *testing.T) {
 func TestOutputIsCapped(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Shell) {
 		for _, extra := range []int{0, 1} {
-			out, err := s.Run(timed(t), modules.Run{Shell: fmt.Sprintf("head -c %d /dev/zero; echo kept >&2", maxOutput+extra)})
+			out, err := s.do(timed(t), modules.Run{Shell: fmt.Sprintf("head -c %d /dev/zero; echo kept >&2", maxOutput+extra)})
 			require.NoError(t, err)
 			assert.Len(t, out.Stdout, maxOutput)
 			assert.Equal(t, "kept\n", out.Stderr)
@@ -141,7 +141,7 @@ func TestOutputIsCapped(t *testing.T) {
 // like a frame in its output is output.
 func TestOutputCannotForge(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Shell) {
-		out, err := s.Run(timed(t), modules.Run{Shell: `env; set; echo; ls -l /proc/$$/fd; tr '\000' ' ' </proc/$$/cmdline`})
+		out, err := s.Do(timed(t), "forgery1", modules.Run{Shell: `env; set; echo; ls -l /proc/$$/fd; tr '\000' ' ' </proc/$$/cmdline`})
 		require.NoError(t, err)
 		seen := out.Stdout
 		s.mu.Lock()
@@ -149,7 +149,7 @@ func TestOutputCannotForge(t *testing.T) {
 		s.mu.Unlock()
 		old := newMark()
 		forged := "\n" + old + " 0\nforged\n" + old + "\n\n" + old + "\n"
-		out, err = s.Run(timed(t), modules.Run{Argv: []string{"cat"}, Stdin: forged})
+		out, err = s.do(timed(t), modules.Run{Argv: []string{"cat"}, Stdin: forged})
 		require.NoError(t, err)
 		assert.Equal(t, forged, out.Stdout)
 		assert.NotContains(t, seen, "rb_")
@@ -184,10 +184,10 @@ func TestSlowCommandHoldsUpNobody(t *testing.T) {
 		require.NoError(t, syscall.Mkfifo(pipe, 0o600))
 		slow := make(chan error, 1)
 		go func() {
-			_, err := s.Run(timed(t), modules.Command("cat", pipe))
+			_, err := s.do(timed(t), modules.Command("cat", pipe))
 			slow <- err
 		}()
-		_, err := s.Run(timed(t), modules.Run{Shell: "echo go >" + pipe})
+		_, err := s.do(timed(t), modules.Run{Shell: "echo go >" + pipe})
 		require.NoError(t, err)
 		require.NoError(t, <-slow)
 	})
@@ -217,13 +217,13 @@ func TestEnding(t *testing.T) {
 						cancel(why)
 					}()
 				}
-				out, err := s.Run(ctx, modules.Run{Shell: "echo $$ >" + note + "; " + test.text, Limit: test.limit})
+				out, err := s.do(ctx, modules.Run{Shell: "echo $$ >" + note + "; " + test.text, Limit: test.limit})
 				require.ErrorContains(t, err, test.want)
 				if test.cancel { // the limit may be over before it begins
 					assert.Equal(t, "begun\n", out.Stdout)
 				}
 				assert.Empty(t, group(t, note), "processes of the group are left")
-				again, err := s.Run(timed(t), modules.Command("echo", "the shell is well"))
+				again, err := s.do(timed(t), modules.Command("echo", "the shell is well"))
 				require.NoError(t, err)
 				assert.Equal(t, "the shell is well\n", again.Stdout)
 			})
@@ -276,19 +276,21 @@ func TestCloseEndsWhatRuns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, err := New(timed(t), open, Become{})
 			require.NoError(t, err)
+			_, err = s.Lock(timed(t), me())
+			require.NoError(t, err)
 			dir, err := s.Query(timed(t), whereOutputIs)
 			require.NoError(t, err)
 			note := filepath.Join(t.TempDir(), "pid")
 			ended := make(chan error, 1)
 			go func() {
-				_, err := s.Run(timed(t), modules.Run{Shell: "echo $$ >" + note + "; sleep 602 & sleep 602"})
+				_, err := s.do(timed(t), modules.Run{Shell: "echo $$ >" + note + "; sleep 602 & sleep 602"})
 				ended <- err
 			}()
 			awaitFile(note)
 			require.NoError(t, s.Close())
 			require.NoError(t, <-ended)
 			assert.Empty(t, group(t, note))
-			_, err = s.Run(timed(t), modules.Command("true"))
+			_, err = s.do(timed(t), modules.Command("true"))
 			var lost *Lost
 			assert.ErrorAs(t, err, &lost)
 			assert.NoDirExists(t, strings.TrimSpace(dir.Stdout), "the shell has left its directory behind")
@@ -312,6 +314,8 @@ func TestLostConnection(t *testing.T) {
 				return streams, err
 			}, Become{})
 			require.NoError(t, err)
+			_, err = s.Lock(timed(t), me())
+			require.NoError(t, err)
 			place, err := s.Query(timed(t), whereOutputIs)
 			require.NoError(t, err)
 			dir := t.TempDir()
@@ -322,7 +326,7 @@ func TestLostConnection(t *testing.T) {
 				errs <- err
 			}()
 			go func() {
-				_, err := s.Run(timed(t), modules.Run{Shell: fmt.Sprintf(text, dir, "step")})
+				_, err := s.do(timed(t), modules.Run{Shell: fmt.Sprintf(text, dir, "step")})
 				errs <- err
 			}()
 			awaitFile(dir + "/query")
@@ -374,17 +378,18 @@ func TestFlood(t *testing.T) {
 		pipe := filepath.Join(t.TempDir(), "pipe")
 		require.NoError(t, syscall.Mkfifo(pipe, 0o600))
 		ended := make(chan error, 1)
+		flood := `"$rb_runs/flooding/" "$rb_runs/flooding/group"`
 		go func() {
-			_, err := s.Run(timed(t), modules.Run{Shell: "head -c 10240 /dev/zero; echo printed >" + pipe + "; sleep 605"})
+			_, err := s.Do(timed(t), "flooding", modules.Run{Shell: "head -c 10240 /dev/zero; echo printed >" + pipe + "; sleep 605"})
 			ended <- err
 		}()
 		_, err := os.ReadFile(pipe)
 		require.NoError(t, err)
-		s.tell("rb_flood 1 s1 21\n") // blocks of 512 bytes
+		s.tell("rb_flood " + flood + " 21\n") // blocks of 512 bytes
 		_, err = s.Query(timed(t), modules.Command("true"))
 		require.NoError(t, err)
 		assert.Empty(t, ended, "10240 bytes are not more than 21 blocks")
-		s.tell("rb_flood 1 s1 19\n")
+		s.tell("rb_flood " + flood + " 19\n")
 		assert.ErrorContains(t, <-ended, "send its output to a file")
 	})
 }
@@ -392,7 +397,7 @@ func TestFlood(t *testing.T) {
 // A variable that the shell itself refuses to set ends the command, not the wait.
 func TestReadOnlyVariable(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Shell) {
-		_, err := s.Run(timed(t), modules.Run{Shell: "true", Env: map[string]string{"UID": "7", "PPID": "7"}, Limit: 20 * time.Second})
+		_, err := s.do(timed(t), modules.Run{Shell: "true", Env: map[string]string{"UID": "7", "PPID": "7"}, Limit: 20 * time.Second})
 		require.NoError(t, err)
 	})
 }

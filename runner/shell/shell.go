@@ -30,6 +30,7 @@ const (
 	closeGrace = 2 * time.Second  // from TERM to KILL, and from the last word to the end
 	maxNoise   = 64 << 10         // what a login may print before the shell speaks
 	inFlight   = 64               // commands that one shell runs at the same time
+	beatEvery  = time.Minute      // a fifth of the silence that the shell puts up with
 )
 
 // Streams are the ends of a program that was started on the target.
@@ -54,6 +55,9 @@ type Shell struct {
 	mu      sync.Mutex
 	pending map[string]*pending // by mark
 	number  int
+	holder  *Holder       // for whom the shell has the target's lock; nil if it has not
+	boot    string        // of the target, since holder is set
+	asking  chan struct{} // holds a token while the lock is asked for
 
 	once sync.Once
 	done chan struct{}
@@ -84,6 +88,12 @@ var errClosed = errors.New("it was closed")
 //go:embed prelude.sh
 var prelude string
 
+//go:embed supervise.sh
+var supervise string
+
+//go:embed lock.sh
+var locking string
+
 // New starts a shell as the user that is asked for, within twenty seconds.
 // The context bounds the start only.
 func New(ctx context.Context, open Opener, as Become) (*Shell, error) {
@@ -105,6 +115,7 @@ func New(ctx context.Context, open Opener, as Become) (*Shell, error) {
 		flight:  make(chan struct{}, inFlight),
 		said:    newVoice(mark),
 		pending: map[string]*pending{},
+		asking:  make(chan struct{}, 1),
 		done:    make(chan struct{}),
 	}
 	go s.said.listen(streams.Stderr)
@@ -118,6 +129,7 @@ func New(ctx context.Context, open Opener, as Become) (*Shell, error) {
 	}
 	go s.write()
 	go s.read(stdout)
+	go s.beat(beatEvery)
 	return s, nil
 }
 
@@ -127,10 +139,15 @@ func (s *Shell) Done() <-chan struct{} { return s.done }
 // Close ends the commands that still run and then the shell.
 func (s *Shell) Close() error {
 	for _, signal := range []string{"TERM", "KILL"} {
-		if !s.busy() {
+		notes, busy := s.busy()
+		if !busy {
 			break
 		}
-		s.tell("rb_kills " + signal + " q s\n")
+		line := "rb_kills " + signal + " query step"
+		for _, note := range notes {
+			line += "; rb_kill " + signal + " " + note
+		}
+		s.tell(line + "\n")
 		s.idle(closeGrace)
 	}
 	s.tell("exit\n")
@@ -163,10 +180,17 @@ func (s *Shell) tell(line string) {
 	}
 }
 
-func (s *Shell) busy() bool {
+// busy says whether requests are in flight, and where the kept commands among
+// them are noted.
+func (s *Shell) busy() (notes []string, busy bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.pending) > 0
+	for _, p := range s.pending {
+		if p.note != "" {
+			notes = append(notes, p.note)
+		}
+	}
+	return notes, len(s.pending) > 0
 }
 
 // idle waits, within the limit, until no command is in flight.
@@ -179,6 +203,24 @@ func (s *Shell) idle(limit time.Duration) {
 		case <-s.done:
 			return
 		case <-timeout:
+			return
+		}
+	}
+}
+
+// beat tells the shell now and then that somebody is there, until it ends.
+func (s *Shell) beat(every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-s.done:
+			return
+		}
+		select {
+		case s.orders <- order{text: "rb_beat\n"}: // after an upload, however long
+		case <-s.done:
 			return
 		}
 	}

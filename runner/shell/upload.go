@@ -22,7 +22,7 @@ func (s *Shell) upload(ctx context.Context, number int, data string) error {
 		chunk := data[:min(uploadChunk, len(data))]
 		data = data[len(chunk):]
 		if err := s.uploadChunk(ctx, number, chunk); err != nil {
-			s.tell(fmt.Sprintf("rm -f \"$rb_dir/i%d\"\n", number))
+			s.tell("rm -f " + stdinFile(number) + "\n")
 			return err
 		}
 	}
@@ -32,7 +32,7 @@ func (s *Shell) upload(ctx context.Context, number int, data string) error {
 func (s *Shell) uploadChunk(ctx context.Context, number int, chunk string) error {
 	mark := newMark()
 	o := order{
-		text: fmt.Sprintf("rb_take %d %s %d\n", number, mark, len(chunk)),
+		text: fmt.Sprintf("rb_take %s %s %d\n", stdinFile(number), mark, len(chunk)),
 		data: chunk,
 		acks: make(chan string, 2),
 		sent: make(chan error, 1),

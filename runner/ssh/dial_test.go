@@ -41,7 +41,7 @@ func reach(t testing.TB, o Options) (*Host, error) {
 
 // works runs a command on the host.
 func works(t testing.TB, h *Host) {
-	out, err := h.Run(timed(t), modules.Command("echo", "it works"))
+	out, err := h.Query(timed(t), modules.Command("echo", "it works"))
 	require.NoError(t, err)
 	require.Equal(t, "it works\n", out.Stdout)
 }

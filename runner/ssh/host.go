@@ -39,14 +39,39 @@ func (h *Host) Query(ctx context.Context, cmd modules.Run) (out modules.Output, 
 	return out, err
 }
 
-// Run runs a command. A non-zero exit code is no error. When the connection is
-// lost the command goes on, and the error is an *Unreachable.
-func (h *Host) Run(ctx context.Context, cmd modules.Run) (out modules.Output, err error) {
+// Lock makes the run the only one that changes the host as its user, as
+// shell.Lock does. Another run's lock is a *shell.Held.
+func (h *Host) Lock(ctx context.Context, by shell.Holder) (grip shell.Grip, err error) {
 	err = h.with(ctx, func(s *shell.Shell) error {
-		out, err = s.Run(ctx, cmd)
+		grip, err = s.Lock(ctx, by)
+		return err
+	})
+	return grip, err
+}
+
+// Do runs a command that changes the host, once under each name. A non-zero exit
+// code is no error. When the connection is lost the command goes on, and the
+// error is an *Unreachable: Collect after a new Dial.
+func (h *Host) Do(ctx context.Context, id string, cmd modules.Run) (out modules.Output, err error) {
+	err = h.with(ctx, func(s *shell.Shell) error {
+		out, err = s.Do(ctx, id, cmd)
 		return err
 	})
 	return out, err
+}
+
+// Collect says what became of the command of that name, and waits while it runs.
+func (h *Host) Collect(ctx context.Context, id string) (fate shell.Fate, out modules.Output, err error) {
+	err = h.with(ctx, func(s *shell.Shell) error {
+		fate, out, err = s.Collect(ctx, id)
+		return err
+	})
+	return fate, out, err
+}
+
+// Forget drops what the host keeps of commands that have ended.
+func (h *Host) Forget(ctx context.Context, ids []string) error {
+	return h.with(ctx, func(s *shell.Shell) error { return s.Forget(ctx, ids) })
 }
 
 // ReadFile reads a file with its mode and owner. A missing file is an answer.

@@ -26,6 +26,7 @@ import (
 func connected(t testing.TB, s *server) *Host {
 	file, public := newKeyFile(t, "id", "")
 	s.keys = []ssh.PublicKey{public}
+	s.loginKey = file
 	s.serve(t)
 	h, err := reach(t, s.options(t, file))
 	require.NoError(t, err)
@@ -54,6 +55,9 @@ func TestHost(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, left)
 }
+
+// me holds the lock in tests.
+var me = shell.Holder{Run: "run1", Session: "s1", Who: "tester@here", Since: time.Unix(1e9, 0)}
 
 // fakeSu stands in for su, as only root may use it without a password.
 func fakeSu(t *testing.T) (dir string) {
@@ -103,9 +107,11 @@ func TestConnectionIsLost(t *testing.T) {
 	h := connected(t, s)
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	_, err := h.Lock(timed(t), me)
+	require.NoError(t, err)
 	ended := make(chan error, 1)
 	go func() {
-		_, err := h.Run(timed(t), modules.Run{Shell: "echo begun >" + pipe + "; cat " + pipe})
+		_, err := h.Do(timed(t), "lost-one", modules.Run{Shell: "echo begun >" + pipe + "; cat " + pipe})
 		ended <- err
 	}()
 	begun, err := os.ReadFile(pipe)
@@ -114,10 +120,21 @@ func TestConnectionIsLost(t *testing.T) {
 	s.cut()
 	unreachable(t, <-ended, stageCommand)
 	<-h.conn.down
-	_, err = h.Run(timed(t), modules.Command("true"))
+	_, err = h.Query(timed(t), modules.Command("true"))
 	unreachable(t, err, stageCommand)
 	// The step goes on, and hears what is said to it.
 	require.NoError(t, os.WriteFile(pipe, []byte("go\n"), 0o600))
+	// A new connection of the same life shares the lock with it, and has its result.
+	again, err := reach(t, s.options(t, s.loginKey))
+	require.NoError(t, err)
+	grip, err := again.Lock(timed(t), me)
+	require.NoError(t, err)
+	assert.True(t, grip.Fresh)
+	fate, out, err := again.Collect(timed(t), "lost-one")
+	require.NoError(t, err)
+	assert.Equal(t, shell.Finished, fate)
+	assert.Equal(t, modules.Output{Stdout: "go\n"}, out)
+	require.NoError(t, again.Forget(timed(t), []string{"lost-one"}))
 }
 
 func TestHostThatFallsSilent(t *testing.T) {
@@ -127,7 +144,7 @@ func TestHostThatFallsSilent(t *testing.T) {
 	s.mute.Store(true)
 	go h.conn.keepAlive(10 * time.Millisecond)
 	<-h.conn.down
-	_, err := h.Run(timed(t), modules.Command("true"))
+	_, err := h.Query(timed(t), modules.Command("true"))
 	unreachable(t, err, stageCommand, "did not answer for 30ms")
 }
 

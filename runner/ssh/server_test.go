@@ -24,7 +24,21 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain keeps the tests away from what this machine keeps of real commands.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "runbook-ssh-test")
+	if err == nil {
+		err = os.Chmod(dir, 0o1777)
+	}
+	if err != nil {
+		panic(err)
+	}
+	_ = os.Setenv("RUNBOOK_RUNS", dir) // fails for a bad name only
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(dir)
+		os.Exit(code)
+	}))
+}
 
 // server is an sshd on the loopback with a real /bin/sh behind it, and with the
 // faults that a test gives it.
@@ -41,6 +55,7 @@ type server struct {
 	dropFirst   int32       // connections to drop before a word
 
 	addr      string
+	loginKey  string // file of the key that the test logs in with
 	listener  net.Listener
 	accepted  atomic.Int32
 	attempts  atomic.Int32 // to log in

@@ -36,8 +36,8 @@ func startSSHD(t testing.TB, lines ...string) Options {
 	port := free.Addr().(*net.TCPAddr).Port
 	require.NoError(t, free.Close())
 	config := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s\nAuthorizedKeysFile %s\nPidFile none\n"+
-		"StrictModes no\nPasswordAuthentication no\nSubsystem sftp internal-sftp\n%s\n",
-		port, hostFile, authorized, strings.Join(lines, "\n"))
+		"SetEnv RUNBOOK_RUNS=%s\nStrictModes no\nPasswordAuthentication no\nSubsystem sftp internal-sftp\n%s\n",
+		port, hostFile, authorized, os.Getenv("RUNBOOK_RUNS"), strings.Join(lines, "\n"))
 	file := filepath.Join(dir, "sshd_config")
 	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
 	if os.Getuid() == 0 {
