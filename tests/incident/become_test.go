@@ -62,3 +62,8 @@ func TestClassCWithoutRoot(t *testing.T) {
 	require.Equal(t, 0, apply.Code)
 	require.True(t, o.probes(t).Healthy())
 }
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+}

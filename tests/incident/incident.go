@@ -27,6 +27,7 @@ type Operator struct {
 	Root   string    // of the checkout
 	Binary string    // runbook
 	Echo   io.Writer // also gets what the program prints; nil: nobody
+	Desk   string    // where this operator works and keeps .runbook, below the lab's state; "operator" where empty
 }
 
 // Outcome is what one call of the program came to.
@@ -48,14 +49,36 @@ func (o Operator) Run(ctx context.Context, args ...string) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	args = append(args, "-i", o.Lab.Inventory(), "-e", vars)
-	cmd := exec.CommandContext(ctx, o.Binary, args...)
+	return o.Exec(ctx, append(args, "-i", o.Lab.Inventory(), "-e", vars)...)
+}
+
+// State is the operator's .runbook.
+func (o Operator) State() string { return filepath.Join(o.home(), ".runbook") }
+
+func (o Operator) home() string {
+	if o.Desk == "" {
+		return filepath.Join(o.Lab.StateDir(), "operator")
+	}
+	return filepath.Join(o.Lab.StateDir(), o.Desk)
+}
+
+// Command is the program with the operator's .runbook, ready to be started.
+func (o Operator) Command(ctx context.Context, args ...string) (*exec.Cmd, error) {
+	if err := os.MkdirAll(o.home(), 0o700); err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, o.Binary, append(args, "--state", o.State())...)
 	cmd.Dir = o.Root
-	home := filepath.Join(o.Lab.StateDir(), "operator")
-	if err := os.MkdirAll(home, 0o700); err != nil {
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + o.home(), "SSL_CERT_FILE=" + o.Lab.CA()}
+	return cmd, nil
+}
+
+// Exec calls the program with the given arguments alone.
+func (o Operator) Exec(ctx context.Context, args ...string) (Outcome, error) {
+	cmd, err := o.Command(ctx, args...)
+	if err != nil {
 		return Outcome{}, err
 	}
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "SSL_CERT_FILE=" + o.Lab.CA()}
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if o.Echo != nil {

@@ -1,0 +1,153 @@
+//go:build linux
+
+package incident
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"runbook/modules"
+	"runbook/runner"
+	"runbook/runner/journal"
+	"runbook/runner/plan"
+	"runbook/tests/lab"
+)
+
+// foreknown are the examples whose second plan has something to do again, with
+// the verdicts that it then has: what cannot be foreseen is run each time.
+var foreknown = map[string][]runner.Status{
+	"command": {runner.WouldRun, runner.Unknown},
+	"shell":   {runner.WouldRun, runner.Unknown},
+	"script":  {runner.WouldRun, runner.Unknown},
+	"raw":     {runner.WouldRun, runner.Unknown},
+	"kubectl": {runner.WouldRun, runner.Unknown, runner.WouldChange, runner.WouldWait},
+}
+
+// TestThePlanIsTrue plans every example and the incident's playbook twice, on a
+// lab of which every file, package, set and object is known, and carries the plan
+// out: planning changes nothing, the apply does what the plan lists and no more,
+// and after it there is nothing left to plan.
+func TestThePlanIsTrue(t *testing.T) {
+	o := faulty(t, lab.None)
+	vars := `{"calico": true, "url": "` + o.Lab.URLs()[0] + `"}`
+	before, err := o.Lab.Snapshot(t.Context())
+	require.NoError(t, err)
+	for _, name := range modules.Names() {
+		t.Run(name, func(t *testing.T) {
+			args := []string{filepath.Join("examples", name+".yaml"), "-l", "node006", "-e", vars}
+			after := o.provePlan(t, before, args)
+			if foreknown[name] == nil {
+				require.Zero(t, after.Change+after.Run+after.Wait+after.Unknown, "a plan after the apply: %+v", after)
+			}
+			before, err = o.Lab.Snapshot(t.Context())
+			require.NoError(t, err)
+		})
+	}
+}
+
+// TestTheIncidentsPlanIsTrue is the same on the fault itself.
+func TestTheIncidentsPlanIsTrue(t *testing.T) {
+	o := faulty(t, lab.ClassC)
+	before, err := o.Lab.Snapshot(t.Context())
+	require.NoError(t, err)
+	after := o.provePlan(t, before, []string{Playbook})
+	require.Zero(t, after.Change+after.Run+after.Wait+after.Unknown, "%+v", after)
+}
+
+// provePlan plans twice, applies the plan, and compares the journal with it, task
+// by task. It returns the counts of a plan made afterwards.
+func (o Operator) provePlan(t *testing.T, before map[string]string, args []string) plan.Counts {
+	t.Helper()
+	first := o.planned(t, args)
+	second := o.planned(t, args)
+	is, err := o.Lab.Snapshot(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, lab.Diff(before, is), "a plan changes nothing")
+	require.Equal(t, verdicts(first), verdicts(second), "two plans of the same are the same")
+
+	require.Equal(t, 0, o.exec(t, "apply", o.planFile()).Code)
+	compare(t, first, o.lastRun(t))
+	return o.planned(t, args).Summary
+}
+
+func (o Operator) planFile() string { return filepath.Join(o.home(), "lab.plan") }
+
+// planned makes a plan and reads it.
+func (o Operator) planned(t *testing.T, args []string) *plan.Plan {
+	t.Helper()
+	require.Equal(t, 0, o.call(t, append([]string{"plan", "-o", o.planFile()}, args...)...).Code)
+	p, err := plan.Read(o.planFile())
+	require.NoError(t, err)
+	require.True(t, p.Complete)
+	return p
+}
+
+func (o Operator) exec(t *testing.T, args ...string) Outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+	defer cancel()
+	out, err := o.Exec(ctx, args...)
+	require.NoError(t, err)
+	t.Logf("runbook %s: exit code %d\n%s%s", strings.Join(args, " "), out.Code, out.Stdout, out.Stderr)
+	return out
+}
+
+// lastRun is the records of the operator's newest run.
+func (o Operator) lastRun(t *testing.T) []runner.Record {
+	t.Helper()
+	runs, err := filepath.Glob(filepath.Join(o.State(), "runs", "*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, runs)
+	c, err := journal.Read(slices.Max(runs))
+	require.NoError(t, err)
+	return c.Records()
+}
+
+// verdicts are a plan's, without what looking itself changes.
+func verdicts(p *plan.Plan) map[runner.Key]runner.Status {
+	all := map[runner.Key]runner.Status{}
+	for _, o := range p.Work {
+		all[o.Key] = o.Status
+	}
+	return all
+}
+
+// compare holds what a run did against its plan: every step is one that the plan
+// lists for that task on that host, or of a task that the plan could not know;
+// and every change that the plan lists was made.
+func compare(t *testing.T, p *plan.Plan, records []runner.Record) {
+	t.Helper()
+	listed := p.Signed().Work
+	took := 0
+	for _, r := range records {
+		i, ok := r.(runner.Intent)
+		if !ok {
+			continue
+		}
+		took++
+		planned, ok := listed[i.Key]
+		require.True(t, ok, "not in the plan: %+v", i)
+		if planned.Status != runner.Unknown {
+			require.Contains(t, planned.Steps, i.Command, "%+v", planned)
+		}
+	}
+	done := runner.Fold(records).Outcomes
+	for key, planned := range listed {
+		is := done[key].Status
+		switch planned.Status {
+		case runner.WouldChange:
+			require.Equal(t, runner.Changed, is, "%+v", planned)
+		case runner.WouldRun, runner.WouldWait:
+			require.Contains(t, []runner.Status{runner.Changed, runner.OK}, is, "%+v", planned)
+		case runner.OK, runner.Skipped:
+			require.Equal(t, planned.Status, is, "%+v", planned)
+		}
+	}
+	t.Logf("%d steps, each of them in the plan of %d verdicts", took, len(listed))
+}
