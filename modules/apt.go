@@ -90,12 +90,13 @@ func (a *apt) Check(ctx context.Context, t Target) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
+	look.foresee(t, a.Name)
 	if a.seen == nil {
 		a.seen = look.seen()
 	}
 	stale := a.stale(look)
 	change := Change{}
-	if stale != "" && (len(a.Name) > 0 || a.upgrades()) {
+	if (stale != "" || look.fetched) && look.unsure == nil && (len(a.Name) > 0 || a.upgrades()) {
 		change.Notes, err = a.refresh(ctx, t, &look)
 		defer look.discard(ctx, t)
 		if err != nil {
@@ -105,6 +106,9 @@ func (a *apt) Check(ctx context.Context, t Target) (Change, error) {
 	todo, notes, err := a.compare(look)
 	if err != nil {
 		return Change{}, err
+	}
+	if look.unsure != nil && a.State != aptAbsent && (len(todo) > 0 || a.upgrades() || a.State == aptLatest && len(a.Name) > 0) {
+		return Change{}, look.unsure
 	}
 	plan := aptPlan{}
 	if len(todo) > 0 || a.upgrades() || (a.Autoremove && len(a.Name) == 0) {
@@ -117,8 +121,10 @@ func (a *apt) Check(ctx context.Context, t Target) (Change, error) {
 	if stale != "" {
 		change.Diffs = append(change.Diffs, Diff{What: "package lists", Have: stale, Want: "fetched"})
 		change.Steps = append(change.Steps, a.update())
+		change.Effects = append(change.Effects, fetchedLists(t))
 	}
 	if !plan.empty() {
+		change.Effects = append(change.Effects, plan.effects(a.Name)...)
 		change.Diffs = append(change.Diffs, plan.diffs(look)...)
 		change.Steps = append(change.Steps, a.act(plan, todo))
 	}
@@ -161,6 +167,9 @@ func (a *apt) compare(look aptLook) (todo, notes []string, err error) {
 
 // unknown is the error for a name that no list has.
 func (l aptLook) unknown(name string) error {
+	if l.unsure != nil {
+		return l.unsure
+	}
 	if l.lists != "" {
 		return fmt.Errorf("package %q is not in this host's package lists, fetched just now: either the name is wrong or its repository is not among the sources", name)
 	}
@@ -175,6 +184,10 @@ func (a *apt) stale(look aptLook) string {
 		return ""
 	case look.stamp != a.seen.stamp:
 		return "" // this task has fetched them
+	case look.fetched && !look.sourcesNewer && a.CacheValidTime > 0:
+		return "" // an earlier task of the plan has
+	case look.fetched && !look.sourcesNewer:
+		return "fetched by an earlier task"
 	case !known:
 		return "never fetched by runbook"
 	case word != aptClean:

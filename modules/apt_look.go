@@ -72,6 +72,8 @@ type aptLook struct {
 	unfetched                          []string // what the last update could not fetch, and why
 	lists                              string   // the folder of fresh lists; empty: the host's own
 	incomplete                         bool     // some of the fresh lists could not be fetched
+	fetched                            bool     // by an earlier task of the plan
+	unsure                             error    // in a plan that changes the sources: why nobody knows the lists
 }
 
 type aptHolder struct {

@@ -33,6 +33,7 @@ func (a *apt) simulate(ctx context.Context, t Target, look aptLook, words []stri
 		return aptPlan{}, aptRefusal(out, look, words)
 	}
 	plan := parseAptPlan(out.Stdout)
+	plan.foresee(t, a, look, words)
 	permitted, err := a.permitted(ctx, t, look, plan, words)
 	if err != nil {
 		return aptPlan{}, err

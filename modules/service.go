@@ -53,7 +53,17 @@ func (s *service) Check(ctx context.Context, t Target) (Change, error) {
 	if s.first == nil {
 		s.first = &now
 	}
-	return unitWish{name: s.Name, state: s.State, enabled: s.Enabled}.compare(*s.first, now)
+	return unitWish{name: s.Name, state: s.State, enabled: s.Enabled}.compare(t, *s.first, now)
+}
+
+// Seen and Recall make service a Rememberer: a restart is told by what the unit
+// was before it.
+func (s *service) Seen() []byte { return s.first.seen() }
+
+// Recall takes what Seen gave.
+func (s *service) Recall(seen []byte) (err error) {
+	s.first, err = recallUnit(seen)
+	return err
 }
 
 func (s *systemd) Validate() error {
@@ -82,5 +92,14 @@ func (s *systemd) Check(ctx context.Context, t Target) (Change, error) {
 		s.first = &now
 	}
 	wish := unitWish{name: s.Name, state: s.State, enabled: s.Enabled, masked: s.Masked, reread: s.DaemonReload}
-	return wish.compare(*s.first, now)
+	return wish.compare(t, *s.first, now)
+}
+
+// Seen and Recall make systemd a Rememberer, as service is one.
+func (s *systemd) Seen() []byte { return s.first.seen() }
+
+// Recall takes what Seen gave.
+func (s *systemd) Recall(seen []byte) (err error) {
+	s.first, err = recallUnit(seen)
+	return err
 }

@@ -60,6 +60,10 @@ exit 0
 
 func lookAtUnit(ctx context.Context, t Target, name string, reread bool) (unitState, error) {
 	unit, err := showUnits(ctx, t, unitQuery(name, reread))
+	if err != nil {
+		return nil, err
+	}
+	unit, err = unit.foresee(t, name, reread)
 	switch {
 	case err != nil:
 		return nil, err
@@ -94,9 +98,11 @@ func rereadUnits(ctx context.Context, t Target) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
+	units.rereadUnless(false, t, "")
 	var c Change
 	if units["NeedDaemonReload"] == "yes" {
 		c.needReread()
+		c.Effects = rereading(t)
 	}
 	return c, nil
 }
@@ -116,7 +122,10 @@ type unitWish struct {
 
 // compare needs the first look beside the present one: that a unit was
 // restarted in between is seen by its invocation.
-func (w unitWish) compare(first, now unitState) (Change, error) {
+func (w unitWish) compare(t Target, first, now unitState) (Change, error) {
+	if err := w.unsure(t, now); err != nil {
+		return Change{}, err
+	}
 	c := Change{Vars: map[string]any{
 		"name": w.name, "state": now.word(), "enabled": now.enabled(), "status": now.vars(),
 	}}
@@ -129,6 +138,12 @@ func (w unitWish) compare(first, now unitState) (Change, error) {
 	w.compareBoot(&c, now)
 	if err := w.compareState(&c, first, now); err != nil {
 		return Change{}, err
+	}
+	if len(c.Steps) > 0 {
+		c.Effects = w.effects(t, now)
+		c.Vars["enabled"] = c.Effects[0].State.(Unit).Boot == "enabled"
+		delete(c.Vars, "state") // how the unit will do nobody knows
+		delete(c.Vars, "status")
 	}
 	if len(c.Steps) > 0 && !w.reread && now["NeedDaemonReload"] == "yes" {
 		c.Notes = append(c.Notes, fmt.Sprintf("the unit file of %q has changed and systemd still uses the old one; see daemon_reload of the module systemd", w.name))
@@ -244,7 +259,12 @@ func (u unitState) enabled() bool {
 }
 
 // word is the state as systemctl shows it: active (running).
-func (u unitState) word() string { return u["ActiveState"] + " (" + u["SubState"] + ")" }
+func (u unitState) word() string {
+	if u["SubState"] == "" {
+		return u["ActiveState"]
+	}
+	return u["ActiveState"] + " (" + u["SubState"] + ")"
+}
 
 func (u unitState) since() string {
 	if at := u["ActiveEnterTimestamp"]; u.running() && at != "" {
