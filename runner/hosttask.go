@@ -70,36 +70,40 @@ func (x *hostTask) when(s *scope) (playbooks.Verdict, error) {
 
 // once is the task, or one item of its loop: recalled, or done and written down.
 func (x *hostTask) once(ctx context.Context, w *work) done {
-	calls, err := x.play.calls(x.task, w.scope)
-	if err != nil {
-		return done{err: err}
+	w.calls, _ = x.play.calls(x.task, w.scope) // a name that hangs on the result is known after it
+	d, known := w.recall()
+	if !known {
+		d = x.now(ctx, w)
 	}
-	w.calls = calls
-	if d, ok := w.recall(); ok {
-		return d
-	}
-	d := x.now(ctx, w)
 	if d.stopped {
 		return d
 	}
-	d.calls = calling(calls, d)
-	w.keep(ctx, d)
+	var err error
+	if d.calls, err = x.calling(w, d); err != nil {
+		return done{err: err}
+	}
+	if !known {
+		w.keep(ctx, d)
+	}
 	return d
 }
 
 // calling is the handlers that a result notifies: of a task that changed
 // something, would, or may. They stay due where it failed after the change, as
 // the next run finds nothing to change any more. A command is run again then.
-func calling(calls []call, d done) []call {
+func (x *hostTask) calling(w *work, d done) ([]call, error) {
+	how := mustRun
 	switch {
 	case d.result.Status == Unknown, d.unsure:
-		return surely(calls, mayRun)
-	case d.result.Status == Failed && opaqueResult(d.result.Change):
-		return nil
-	case d.result.Changed:
-		return calls
+		how = mayRun
+	case d.result.Status == Failed && opaqueResult(d.result.Change), !d.result.Changed:
+		return nil, nil
 	}
-	return nil
+	calls, err := x.play.calls(x.task, x.registered(w.scope, d.value))
+	for i := range calls {
+		calls[i].how = how
+	}
+	return calls, err
 }
 
 // now does the work: its condition, and its attempts.

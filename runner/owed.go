@@ -39,15 +39,6 @@ func (p *play) calls(t *playbooks.Task, s *scope) ([]call, error) {
 	return calls, nil
 }
 
-// surely are the calls as ones of which the plan is, or is not, sure.
-func surely(calls []call, how notice) []call {
-	out := slices.Clone(calls)
-	for i := range out {
-		out[i].how = how
-	}
-	return out
-}
-
 func named(calls []call) []Called {
 	var out []Called
 	for _, c := range calls {

@@ -224,9 +224,6 @@ func (w *work) restore(d *done, k kept) bool {
 		facts, _ := jinja.ToGo(v).(map[string]any)
 		d.result.Vars = map[string]any{"ansible_facts": facts}
 	}
-	if d.result.Changed {
-		d.calls = w.calls
-	}
 	return true
 }
 
