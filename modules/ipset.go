@@ -106,7 +106,7 @@ func (s *ipset) Check(ctx context.Context, t Target) (Change, error) {
 	case s.State == "absent":
 		return s.absent(have)
 	case have.unreadable != nil:
-		return Change{}, fmt.Errorf("ipset %q cannot be read by this host's ipset: %w; upgrade ipset and libipset13, or remove the set with state: absent", s.Name, have.unreadable)
+		return Change{}, whetherReadable(t, fmt.Errorf("ipset %q cannot be read by this host's ipset: %w; upgrade ipset and libipset13, or remove the set with state: absent", s.Name, have.unreadable))
 	case have.kind != "" && (have.kind != want.kind || want.option("family") != "" && have.option("family") != want.option("family")):
 		return Change{}, fmt.Errorf("ipset %q is of type %s, and %s is wanted: a set cannot change its type while rules may use it; remove it with state: absent, or choose another name",
 			s.Name, have.title(), want.title())
@@ -115,6 +115,7 @@ func (s *ipset) Check(ctx context.Context, t Target) (Change, error) {
 	change.Diffs = s.diffs(have, want)
 	if len(change.Diffs) > 0 {
 		change.Steps = []Step{s.fill(have, want)}
+		change.Effects = []Effect{s.effect(have, want)}
 	}
 	return change, nil
 }
@@ -129,6 +130,7 @@ func (s *ipset) absent(have ipsetState) (Change, error) {
 	}
 	change.Diffs = []Diff{{What: "ipset " + s.Name, Have: have.summary(), Want: "absent"}}
 	change.Steps = []Step{Run{Argv: []string{"ipset", "destroy", s.Name}, Env: ipsetEnv()}}
+	change.Effects = []Effect{{Thing: ASet, Name: s.Name, Gone: true}}
 	return change, nil
 }
 

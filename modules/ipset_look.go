@@ -36,7 +36,7 @@ func (s *ipset) look(ctx context.Context, t Target) (have, want ipsetState, err 
 	}
 	sections := atSections(out.Stdout)
 	if _, missing := sections["missing"]; missing {
-		return have, want, errors.New("this host has no ipset; install the package ipset first")
+		return have, want, whetherReadable(t, errors.New("this host has no ipset; install the package ipset first"))
 	}
 	if failed := sections["failed"]; failed != "" {
 		return have, want, fmt.Errorf("the sets of this host cannot be read: %s", lastLine(failed))
@@ -47,11 +47,14 @@ func (s *ipset) look(ctx context.Context, t Target) (have, want ipsetState, err 
 	if said := sections["unreadable"]; said != "" {
 		have.unreadable = errors.New(lastLine(said))
 	}
+	if err := have.foresee(t, s.Name); err != nil {
+		return have, want, err
+	}
 	if s.State == "absent" {
 		return have, want, nil
 	}
 	if refused := sections["refused"]; refused != "" {
-		return have, want, s.refusal(refused)
+		return have, want, whetherReadable(t, s.refusal(refused))
 	}
 	want.read(sections["want"])
 	if s.Type == "list:set" {

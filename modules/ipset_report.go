@@ -59,6 +59,9 @@ func (s *ipset) checkReadable(ctx context.Context, t Target) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
+	if err := whetherReadable(t, nil); err != nil {
+		return Change{}, err
+	}
 	sections := atSections(out.Stdout)
 	if _, missing := sections["missing"]; missing {
 		if s.Compatible {
