@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -95,6 +96,19 @@ func TestDeathAtEveryPoint(t *testing.T) {
 			got := flat(t, c)
 			require.GreaterOrEqual(t, len(got), len(acked), at)
 			require.Equal(t, told[:len(got)], got, at)
+			has := 0 // records of the point's kind
+			kind, when, _ := strings.Cut(strings.TrimPrefix(point, "journal."), ".")
+			for _, r := range got {
+				if strings.ToLower(reflect.TypeOf(r).Name()) == kind {
+					has++
+				}
+			}
+			switch when {
+			case "before":
+				require.Equal(t, n-1, has, at)
+			case "written", "durable":
+				require.GreaterOrEqual(t, has, n, at)
+			}
 			w, _, err := Reopen(dir, aResumption(9))
 			require.NoError(t, err, at)
 			require.NoError(t, w.Close())
