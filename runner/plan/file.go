@@ -35,23 +35,36 @@ func Write(path string, p *Plan, key Key) (digest string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if p.Digest, err = digestOf(text); err != nil {
-		return "", err
-	}
+	signed := strings.TrimSuffix(text, ending(p))
+	p.Digest = digestOf(signed)
 	p.MAC = key.MAC([]byte(p.Digest))
-	if text, err = encode(p); err != nil {
+	var b bytes.Buffer
+	if err := json.Indent(&b, []byte(signed+ending(p)), "", "  "); err != nil {
 		return "", err
 	}
-	return p.Digest, replace(path, text)
+	return p.Digest, replace(path, append(b.Bytes(), '\n'))
 }
 
-func encode(p *Plan) ([]byte, error) {
+// encode is the plan as JSON in one line, without a space between the values.
+func encode(p *Plan) (string, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
 	err := enc.Encode(p)
-	return b.Bytes(), err
+	return strings.TrimSuffix(b.String(), "\n"), err
+}
+
+// ending is what a plan in one line ends with: the digest of all before it, and
+// the signature.
+func ending(p *Plan) string {
+	digest, _ := json.Marshal(p.Digest) // a text can always be written
+	mac, _ := json.Marshal(p.MAC)
+	return `,"digest":` + string(digest) + `,"mac":` + string(mac) + "}"
+}
+
+func digestOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // Free says whether a plan can be written to a path: nothing is there, or a plan.
@@ -172,26 +185,38 @@ func decode(text []byte) (*Plan, error) {
 	if err := understood(formatOf(json.NewDecoder(bytes.NewReader(text)))); err != nil {
 		return nil, err
 	}
-	digest, err := digestOf(text)
+	var line bytes.Buffer // how the lines are broken does not matter
+	var p Plan
+	err := json.Compact(&line, text)
+	if err == nil {
+		err = json.Unmarshal(text, &p)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the plan is damaged: %w: plan again", err)
 	}
-	var p Plan
-	d := json.NewDecoder(bytes.NewReader(text))
-	if err := d.Decode(&p); err != nil {
-		return nil, fmt.Errorf("the plan is damaged: %w: plan again", err)
-	}
+	digest := digestOf(strings.TrimSuffix(line.String(), ending(&p)))
 	if p.Digest != digest {
 		return nil, fmt.Errorf("the plan was edited or damaged after it was written: it says that its digest is %q, and it is %q: plan again",
 			p.Digest, digest)
 	}
-	d = json.NewDecoder(bytes.NewReader(text))
+	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&Plan{}); err != nil {
 		return nil, fmt.Errorf("the plan says what this version of runbook does not know (%w): it was made by runbook %s: plan again with this one",
 			err, p.Header.Version)
 	}
-	return &p, nil
+	return &p, p.compact()
+}
+
+// compact takes the file's line breaks out of what the plan holds as JSON.
+func (p *Plan) compact() error {
+	var b bytes.Buffer
+	if len(p.Header.Settings) == 0 {
+		return nil
+	}
+	err := json.Compact(&b, p.Header.Settings)
+	p.Header.Settings = b.Bytes()
+	return err
 }
 
 // understood says whether plans of a format can be read.
@@ -204,19 +229,4 @@ func understood(format string) error {
 		return fmt.Errorf("the plan has the format %q, and this runbook knows %q: it was made by a newer one: update this one, or plan again", format, Format)
 	}
 	return fmt.Errorf("this is no plan, or a damaged one: its format is %q, want %q: plan again", format, Format)
-}
-
-// digestOf is the digest over all that a plan file says, however its lines are
-// broken, but for the digest and the signature themselves.
-func digestOf(text []byte) (string, error) {
-	h := sha256.New()
-	c := canon{d: json.NewDecoder(bytes.NewReader(text)), w: h}
-	c.d.UseNumber()
-	if err := c.value(0); err != nil {
-		return "", err
-	}
-	if _, err := c.d.Token(); !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("there is more behind its end, at byte %d", c.d.InputOffset())
-	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
 }
