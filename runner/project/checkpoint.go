@@ -37,10 +37,9 @@ type checkpoint struct {
 // the journals.
 var errDamaged = errors.New("damaged")
 
-// encode is two lines of JSON: the checkpoint, and the checksum of that line.
-func (c *checkpoint) encode() ([]byte, error) {
-	c.V = stateVersion
-	line, err := json.Marshal(c)
+// encode is two lines of JSON: what is kept, and the checksum of that line.
+func encode(v any) ([]byte, error) {
+	line, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
 	}
@@ -52,22 +51,31 @@ func checksum(line []byte) []byte {
 	return fmt.Appendf(nil, "{\"sha256\":\"%x\"}\n", sha256.Sum256(line))
 }
 
-func decode(data []byte) (*checkpoint, error) {
+// whole is the line that was encoded, if it is as it was.
+func whole(data []byte) ([]byte, error) {
 	end := bytes.IndexByte(data, '\n') + 1
 	if end == 0 || !bytes.Equal(data[end:], checksum(data[:end])) {
 		return nil, errDamaged
 	}
+	return data[:end], nil
+}
+
+func decode(data []byte) (*checkpoint, error) {
+	line, err := whole(data)
+	if err != nil {
+		return nil, err
+	}
 	var head struct {
 		V int `json:"v"`
 	}
-	if err := json.Unmarshal(data[:end], &head); err != nil {
+	if err := json.Unmarshal(line, &head); err != nil {
 		return nil, errDamaged
 	}
 	if head.V > stateVersion {
 		return nil, fmt.Errorf("it has version %d, and this runbook knows version %d: use the newer runbook that wrote it", head.V, stateVersion)
 	}
 	c := &checkpoint{}
-	if err := json.Unmarshal(data[:end], c); err != nil {
+	if err := json.Unmarshal(line, c); err != nil {
 		return nil, errDamaged
 	}
 	return c, nil
@@ -103,8 +111,8 @@ func (p *Project) load() (c *checkpoint, notices []string, bad bool, err error) 
 
 // save replaces state.json and its copy, the copy first.
 func (p *Project) save(c *checkpoint, bad bool) error {
-	c.Written = time.Now().Round(0)
-	data, err := c.encode()
+	c.V, c.Written = stateVersion, time.Now().Round(0)
+	data, err := encode(c)
 	if err != nil {
 		return err
 	}

@@ -68,15 +68,8 @@ type mark struct {
 type reader struct {
 	header journal.Header
 	plays  map[int]string                       // names by number
-	names  map[place]string                     // of handlers, as those who notified them said
 	open   map[runner.Key][]runner.Notification // what steps would notify that were begun and have no outcome
 	news   *delta                               // nil while what was folded before is read again
-}
-
-// place is where a handler stands in a run's playbook.
-type place struct {
-	play int
-	task string
 }
 
 // work is one visit of a host to a task, all items of a loop together.
@@ -91,7 +84,7 @@ func workOf(k runner.Key) work { return work{k.Play, k.Task, k.Host, k.Visit} }
 
 // digest is what a journal says beyond a mark, life by life, and the new mark.
 func digest(c *journal.Contents, from mark, size int64) ([]delta, mark) {
-	r := &reader{header: c.Header, plays: map[int]string{}, names: map[place]string{}, open: map[runner.Key][]runner.Notification{}}
+	r := &reader{header: c.Header, plays: map[int]string{}, open: map[runner.Key][]runner.Notification{}}
 	var news []delta
 	var records []runner.Record
 	to := mark{First: c.Header.Turn, Size: size}
@@ -174,7 +167,6 @@ func (r *reader) called(k runner.Key, calls []runner.Called, by string, at time.
 		if c.May {
 			continue
 		}
-		r.names[place{k.Play, c.Task}] = c.Name
 		all = append(all, runner.Notification{
 			Playbook: r.header.Playbook, Play: r.plays[k.Play], Handler: c.Name, Host: k.Host, By: by, Run: r.header.Run, At: at,
 		})
@@ -201,9 +193,6 @@ func (r *reader) outcome(o runner.Outcome) {
 // was done settles nothing: the outcome of the whole follows.
 func (r *reader) handler(o runner.Outcome) {
 	id := identity{r.header.Playbook, r.plays[o.Play], o.Name, o.Host}
-	if name, ok := r.names[place{o.Play, o.Task}]; ok {
-		id.handler = name
-	}
 	switch o.Status {
 	case runner.OK, runner.Changed, runner.Skipped:
 		if o.Item == 0 {

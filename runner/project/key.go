@@ -38,7 +38,7 @@ var _ runner.Seal = (*Key)(nil)
 // Key is the project's key, made on its first use.
 func (p *Project) Key() (*Key, error) {
 	path := p.path(keyFile)
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+	if missing(path) {
 		if err := writeNew(p.dir, keyFile, newKey()); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("make the project's key: %w", err)
 		}

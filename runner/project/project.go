@@ -86,8 +86,9 @@ func Create(dir string) (*Project, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("make the project's directory: %w", err)
+	made := os.Mkdir(dir, 0o700)
+	if made != nil && !errors.Is(made, fs.ErrExist) {
+		return nil, fmt.Errorf("make the project's directory: %w", made)
 	}
 	p, err := Open(dir)
 	if err != nil {
@@ -96,34 +97,42 @@ func Create(dir string) (*Project, error) {
 	if err := p.furnish(); err != nil {
 		return nil, fmt.Errorf("make the project's directory: %w", err)
 	}
+	if made == nil {
+		if err := syncDir(filepath.Dir(dir)); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return nil, fmt.Errorf("make the project's directory: %w", err)
+		}
+	}
 	return p, nil
 }
 
 // furnish makes what a project has from its first moment. A crash in the middle
 // is made good by the next call.
 func (p *Project) furnish() error {
-	if _, err := os.Lstat(p.path(".gitignore")); errors.Is(err, fs.ErrNotExist) {
+	if missing(p.path(".gitignore")) {
 		if err := writeAtomic(p.dir, ".gitignore", []byte("*\n")); err != nil {
 			return err
 		}
 	}
-	fresh := true
-	for _, sub := range []string{runsDir, dropsDir} {
-		err := os.Mkdir(p.path(sub), 0o700)
-		if err != nil && !errors.Is(err, fs.ErrExist) {
+	used := false
+	for _, kind := range []string{runsDir, dropsDir} {
+		if err := p.ready(kind); err != nil {
 			return err
 		}
-		if held, err := os.ReadDir(p.path(sub)); err != nil || len(held) > 0 {
-			fresh = false
+		entries, err := os.ReadDir(p.path(kind))
+		if err != nil {
+			return err
 		}
+		used = used || len(entries) > 0
 	}
-	if err := syncDir(filepath.Dir(p.dir)); err != nil {
-		return err
+	if used || !missing(p.path(stateFile)) || !missing(p.path(copyFile)) {
+		return nil
 	}
-	if _, err := os.Lstat(p.path(stateFile)); fresh && errors.Is(err, fs.ErrNotExist) {
-		return p.save(&checkpoint{}, false) // from now on a missing one was lost
-	}
-	return syncDir(p.dir)
+	return p.save(&checkpoint{}, false) // from now on a missing one was lost
+}
+
+func missing(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // Dir is the .runbook directory, as an absolute path.

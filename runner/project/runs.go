@@ -73,9 +73,9 @@ func (p *Project) Runs() ([]Run, error) {
 	return arrange(runs, f), nil
 }
 
-// look reads one run; nil where there is none.
+// look is one run; nil where there is none.
 func (p *Project) look(id string, running bool) (*Run, error) {
-	c, err := journal.Read(p.RunDir(id))
+	r, err := p.row(id)
 	var damage *journal.Damage
 	switch {
 	case errors.Is(err, journal.ErrNeverBegan), errors.Is(err, fs.ErrNotExist):
@@ -85,8 +85,16 @@ func (p *Project) look(id string, running bool) (*Run, error) {
 	case err != nil:
 		return nil, err
 	}
+	if running {
+		r.State = Running
+	}
+	return r, nil
+}
+
+// summarize is what a journal says of its run.
+func summarize(id string, c *journal.Contents) *Run {
 	records := c.Records()
-	r := &Run{ID: id, Header: c.Header, Lives: len(c.Lives), Began: c.Header.At, Last: c.Header.At}
+	r := &Run{ID: id, Header: c.Header, Lives: len(c.Lives), Began: c.Header.At, Last: c.Header.At, State: stateOf(c)}
 	for _, life := range c.Lives {
 		if life.Resumed != nil {
 			r.Last = later(r.Last, life.Resumed.At)
@@ -95,16 +103,15 @@ func (p *Project) look(id string, running bool) (*Run, error) {
 	for _, record := range records {
 		r.Last = later(r.Last, when(record))
 	}
-	r.State = stateOf(c, running)
 	if ended := c.Ended(); ended != nil {
 		r.Recap, r.Ended = ended.Recap, &ended.Summary
-	} else {
-		for _, h := range tally(c.Header, records) {
-			r.Recap = append(r.Recap, h.Recap)
-		}
-		slices.SortFunc(r.Recap, func(a, b runner.Recap) int { return strings.Compare(a.Host, b.Host) })
+		return r
 	}
-	return r, nil
+	for _, h := range tally(c.Header, records) {
+		r.Recap = append(r.Recap, h.Recap)
+	}
+	slices.SortFunc(r.Recap, func(a, b runner.Recap) int { return strings.Compare(a.Host, b.Host) })
+	return r
 }
 
 func later(a, b time.Time) time.Time {
@@ -118,6 +125,8 @@ func when(r runner.Record) time.Time {
 	switch r := r.(type) {
 	case runner.BatchBegun:
 		return r.At
+	case runner.Adopted:
+		return r.At
 	case runner.Intent:
 		return r.At
 	case runner.Outcome:
@@ -130,11 +139,9 @@ func when(r runner.Record) time.Time {
 	return time.Time{}
 }
 
-func stateOf(c *journal.Contents, running bool) string {
+func stateOf(c *journal.Contents) string {
 	ended := c.Ended()
 	switch {
-	case running:
-		return Running
 	case ended == nil && halted(c):
 		return Interrupted
 	case ended == nil:

@@ -52,6 +52,9 @@ func (p *Project) checkpoint() (*folded, error) {
 	if err := p.save(&f.checkpoint, f.bad); err != nil {
 		return nil, fmt.Errorf("keep the state: %w; nothing is lost: it is made again of the journals", err)
 	}
+	for _, r := range f.rows {
+		p.keepRow(r)
+	}
 	return f, nil
 }
 
@@ -60,6 +63,7 @@ type folded struct {
 	checkpoint
 	notices []string
 	bad     bool // state.json is damaged
+	rows    []row
 }
 
 func (p *Project) fold() (*folded, error) {
@@ -79,17 +83,20 @@ func (p *Project) fold() (*folded, error) {
 		folders += len(ids)
 		for _, id := range ids {
 			folder := kind + "/" + id
-			deltas, to, err := p.catchUp(folder, was.Folded[folder])
+			g, err := p.catchUp(folder, was.Folded[folder])
 			var damage *journal.Damage
 			if errors.As(err, &damage) {
 				f.notices = append(f.notices, fmt.Sprintf("run %s is not counted in what is known of hosts and pending handlers: %v", id, err))
 			} else if err != nil {
 				return nil, err
 			}
-			news = append(news, deltas...)
-			if to != (mark{}) {
-				f.Folded[folder] = to
-				f.Turn = max(f.Turn, to.Turn)
+			news = append(news, g.news...)
+			if g.to != (mark{}) {
+				f.Folded[folder] = g.to
+				f.Turn = max(f.Turn, g.to.Turn)
+			}
+			if g.row.Run != nil && kind == runsDir {
+				f.rows = append(f.rows, g.row)
 			}
 		}
 	}
@@ -100,29 +107,40 @@ func (p *Project) fold() (*folded, error) {
 	return f, nil
 }
 
+// growth is what a journal says beyond its mark.
+type growth struct {
+	news []delta
+	to   mark
+	row  row // zero where there is nothing new
+}
+
 // catchUp reads a journal beyond its mark. The mark stays what it was where the
 // journal cannot be read.
-func (p *Project) catchUp(folder string, from mark) ([]delta, mark, error) {
+func (p *Project) catchUp(folder string, from mark) (growth, error) {
+	same := growth{to: from}
 	dir := p.path(filepath.FromSlash(folder))
 	info, err := os.Stat(filepath.Join(dir, journalFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, from, nil // it died before it began, or is being pruned
+	if err == nil && info.Size() == from.Size {
+		return same, nil
 	}
-	if err != nil {
-		return nil, from, err
+	var sum string
+	var size int64
+	if err == nil {
+		sum, size, err = sumOf(dir)
 	}
-	if info.Size() == from.Size {
-		return nil, from, nil
+	var c *journal.Contents
+	if err == nil {
+		c, err = journal.Read(dir)
 	}
-	c, err := journal.Read(dir)
 	if errors.Is(err, journal.ErrNeverBegan) || errors.Is(err, fs.ErrNotExist) {
-		return nil, from, nil
+		return same, nil // it died before it began, or is being pruned
 	}
 	if err != nil {
-		return nil, from, err
+		return same, err
 	}
-	news, to := digest(c, from, info.Size())
-	return news, to, nil
+	g := growth{row: row{V: rowVersion, Sum: sum, Run: summarize(filepath.Base(dir), c)}}
+	g.news, g.to = digest(c, from, size)
+	return g, nil
 }
 
 const journalFile = "journal.jsonl"
