@@ -76,7 +76,7 @@ type kubectl struct {
 type kubectlVerb struct {
 	takes    string
 	validate func(*kubectl) error
-	check    func(*kubectl, context.Context, Cluster) (Change, error)
+	check    func(*kubectl, context.Context, outlook) (Change, error)
 }
 
 var kubectlVerbs = map[string]kubectlVerb{
@@ -149,7 +149,7 @@ func (k *kubectl) Check(ctx context.Context, t Target) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
-	return kubectlVerbs[verb].check(k, ctx, cluster)
+	return kubectlVerbs[verb].check(k, ctx, outlook{Cluster: cluster, target: t})
 }
 
 // limit is the timeout, or what the verb takes where none is given.

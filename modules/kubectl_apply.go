@@ -4,29 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 
 	"sigs.k8s.io/yaml"
 )
 
 // apply compares each object with what the server would make of it. Where the
-// server cannot tell yet, because an object before makes the kind or the
-// namespace, the rest waits for the look after the steps.
-func (k *kubectl) apply(ctx context.Context, c Cluster) (Change, error) {
+// server cannot tell yet, because an object before makes the kind, the rest
+// waits for the look after the steps.
+func (k *kubectl) apply(ctx context.Context, c outlook) (Change, error) {
 	objects, err := k.manifest()
 	if err != nil {
 		return Change{}, err
 	}
 	var change Change
 	live := []any{}
-	for i, o := range objects {
-		if maker := makerOf(objects[:i], o); maker != nil && stillToApply(change.Steps, maker) {
-			change.Diffs = append(change.Diffs, Diff{What: objectTitle(o), Have: "unknown", Want: "known after " + objectTitle(maker) + " is there"})
-			continue
-		}
-		now, err := k.applyOne(ctx, c, o, &change)
+	var missing []Object // so far
+	for _, o := range objects {
+		now, ready, err := k.applyOne(ctx, c, o, missing, &change)
 		if err != nil {
 			return Change{}, err
+		}
+		if !ready {
+			missing = append(missing, o)
 		}
 		if now != nil {
 			live = append(live, withoutBookkeeping(now))
@@ -36,36 +36,94 @@ func (k *kubectl) apply(ctx context.Context, c Cluster) (Change, error) {
 	return change, nil
 }
 
-func (k *kubectl) applyOne(ctx context.Context, c Cluster, o Object, change *Change) (now Object, err error) {
+// applyOne adds what one object lacks. Ready says that others can rely on it.
+func (k *kubectl) applyOne(ctx context.Context, c outlook, o Object, missing []Object, change *Change) (now Object, ready bool, err error) {
 	ref := itself(o)
 	if ref.Namespace == "" {
 		ref.Namespace = k.Namespace
 	}
 	step := APIStep{Verb: Apply, Ref: ref, Body: o, Force: k.Force, Command: k.applyLine(ref)}
-	if now, err = c.Get(ctx, ref); err != nil {
-		return nil, err
+	if maker := makerOf(missing, o, ref.Namespace); maker != nil {
+		return nil, false, k.applyAfter(ctx, c, maker, step, change)
 	}
-	want, err := c.Preview(ctx, step)
+	n, err := c.named(ctx, ref)
 	if err != nil {
-		return nil, err
+		return nil, false, err
+	}
+	if now, err = c.Get(ctx, ref); err != nil {
+		return nil, false, err
+	}
+	want, note, err := c.preview(ctx, step, n, now)
+	if err != nil {
+		return nil, false, err
+	}
+	if note != "" {
+		change.Notes = append(change.Notes, note)
 	}
 	var diffs []Diff
-	switch {
-	case now != nil:
+	if now == nil {
+		diffs, err = newObject(o, want)
+	} else {
 		diffs = objectDiffs(now, want)
-	case dig[string](o, "kind") == "Secret":
-		diffs = []Diff{{What: objectTitle(want), Have: "absent", Want: "(hidden)"}}
-	default:
-		text, err := yaml.Marshal(o)
-		if err != nil {
-			return nil, err
-		}
-		diffs = []Diff{{What: objectTitle(want), Want: string(text), Text: true}}
 	}
-	if len(diffs) > 0 {
-		change.Diffs, change.Steps = append(change.Diffs, diffs...), append(change.Steps, step)
+	if err != nil {
+		return nil, false, err
 	}
-	return now, nil
+	if len(diffs) == 0 {
+		ready, err = c.served(ctx, now, change)
+		return now, ready, err
+	}
+	change.Diffs, change.Steps = append(change.Diffs, diffs...), append(change.Steps, step)
+	change.Effects = append(change.Effects, effects(step, n, now, want)...)
+	return now, now != nil, nil
+}
+
+// applyAfter adds an object that needs one before it, which is missing. What a
+// new namespace is to hold goes the same way; a new kind is served only some
+// time after.
+func (k *kubectl) applyAfter(ctx context.Context, c outlook, maker Object, step APIStep, change *Change) error {
+	var n named
+	var err error
+	if dig[string](maker, "kind") == crdKind {
+		n, err = c.namedAs(ctx, step.Ref, kindOf(maker))
+	} else {
+		n, err = c.named(ctx, step.Ref)
+		change.Steps = append(change.Steps, step)
+	}
+	if err != nil {
+		return err
+	}
+	want := c.workOut(step, n, nil)
+	diffs, err := newObject(step.Body, want)
+	change.Diffs = append(change.Diffs, diffs...)
+	change.Notes = append(change.Notes, fmt.Sprintf("the server can check %s only after %s is there", objectTitle(want), objectTitle(maker)))
+	change.Effects = append(change.Effects, effects(step, n, nil, want)...)
+	return err
+}
+
+// newObject is the difference to nothing: all that was asked for.
+func newObject(o, want Object) ([]Diff, error) {
+	if dig[string](o, "kind") == "Secret" {
+		return []Diff{{What: objectTitle(want), Have: "absent", Want: "(hidden)"}}, nil
+	}
+	text, err := yaml.Marshal(o)
+	return []Diff{{What: objectTitle(want), Want: string(text), Text: true}}, err
+}
+
+// served says whether others can rely on an object that is there. A definition
+// whose kind is not served yet is waited for: whoever comes next would not find it.
+func (v outlook) served(ctx context.Context, o Object, change *Change) (bool, error) {
+	if dig[string](o, "kind") != crdKind {
+		return true, nil
+	}
+	kind := dig[string](o, "spec", "names", "plural") + "." + dig[string](o, "spec", "group")
+	_, err := v.named(ctx, Ref{Kind: kind, Name: nameOf(o)})
+	var unknown *KindError
+	if !errors.As(err, &unknown) {
+		return err == nil, err
+	}
+	change.Diffs = append(change.Diffs, Diff{What: objectTitle(o), Have: "not served yet", Want: "served"})
+	return false, nil
 }
 
 func (k *kubectl) applyLine(ref Ref) string {
@@ -80,30 +138,23 @@ func (k *kubectl) applyLine(ref Ref) string {
 	return kubectlLine(ref.Namespace, append(words, "-f", file)...) + " # " + ref.Kind + "/" + ref.Name
 }
 
-// makerOf is the object among those before that brings the kind or the namespace
-// of o; nil where none does.
-func makerOf(before []Object, o Object) Object {
-	for _, b := range before {
-		switch dig[string](b, "kind") {
-		case "CustomResourceDefinition":
-			if dig[string](b, "spec", "names", "kind") == dig[string](o, "kind") {
-				return b
+// makerOf is the object among those missing that brings the kind or the
+// namespace of o; nil where none does.
+func makerOf(missing []Object, o Object, namespace string) (maker Object) {
+	for _, m := range missing {
+		switch dig[string](m, "kind") {
+		case crdKind:
+			group, _, _ := strings.Cut(dig[string](o, "apiVersion"), "/")
+			if kind := kindOf(m); kind.Kind == dig[string](o, "kind") && kind.Group == group {
+				return m
 			}
 		case "Namespace":
-			if nameOf(b) == dig[string](o, "metadata", "namespace") {
-				return b
+			if nameOf(m) == namespace {
+				maker = m
 			}
 		}
 	}
-	return nil
-}
-
-// stillToApply tells whether the steps still have to apply the object.
-func stillToApply(steps []Step, o Object) bool {
-	return slices.ContainsFunc(steps, func(s Step) bool {
-		step, ok := s.(APIStep)
-		return ok && step.Ref.Kind == itself(o).Kind && step.Ref.Name == nameOf(o)
-	})
+	return maker
 }
 
 func (k *kubectl) validPatch() error {
@@ -127,14 +178,14 @@ func (k *kubectl) validPatch() error {
 	return k.validSelection()
 }
 
-func (k *kubectl) patch(ctx context.Context, c Cluster) (Change, error) {
+func (k *kubectl) patch(ctx context.Context, c outlook) (Change, error) {
 	ref := k.ref()
 	now, err := c.Get(ctx, ref)
 	if err != nil {
 		return Change{}, err
 	}
 	if now == nil {
-		return Change{}, nothingSelected(ref)
+		return Change{}, c.none(ctx, ref)
 	}
 	step := APIStep{Verb: Patch, Ref: ref}
 	var shown any
@@ -154,13 +205,22 @@ func (k *kubectl) patch(ctx context.Context, c Cluster) (Change, error) {
 		text = "(hidden)"
 	}
 	step.Command = kubectlLine(ref.Namespace, "patch", ref.Kind, ref.Name, "--type", step.PatchType, "-p", text)
-	want, err := c.Preview(ctx, step)
+	n, err := c.named(ctx, ref)
+	if err != nil {
+		return Change{}, err
+	}
+	want, note, err := c.preview(ctx, step, n, now)
 	if err != nil {
 		return Change{}, err
 	}
 	change := Change{Diffs: objectDiffs(now, want), Vars: map[string]any{"item": withoutBookkeeping(now)}}
-	if len(change.Diffs) > 0 {
-		change.Steps = []Step{step}
+	if note != "" {
+		change.Notes = []string{note}
 	}
+	if len(change.Diffs) == 0 {
+		return change, nil
+	}
+	change.Steps = []Step{step}
+	change.Effects = effects(step, n, now, want)
 	return change, nil
 }

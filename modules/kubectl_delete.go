@@ -26,7 +26,7 @@ type kubectlSeen struct {
 
 // remove deletes what it selected at its first look, and only that: a pod that
 // comes in the place of a deleted one is what deleting was for.
-func (k *kubectl) remove(ctx context.Context, c Cluster) (Change, error) {
+func (k *kubectl) remove(ctx context.Context, c outlook) (Change, error) {
 	doomed, err := k.doomed(ctx, c)
 	if err != nil {
 		return Change{}, err
@@ -48,6 +48,7 @@ func (k *kubectl) remove(ctx context.Context, c Cluster) (Change, error) {
 		}
 		change.Diffs = append(change.Diffs, Diff{What: objectTitle(now), Have: "present", Want: "gone"})
 		change.Steps = append(change.Steps, k.deleteStep(ref))
+		change.Effects = append(change.Effects, Effect{Thing: AnObject, Name: nameOfObject(now), Gone: true})
 	}
 	change.Vars = map[string]any{"items": deleted, "count": len(deleted)}
 	return awaiting(change, k.limit(waitDefault))
@@ -63,7 +64,7 @@ func (k *kubectl) deleteStep(ref Ref) APIStep {
 
 // doomed selects at the first look and remembers. A named object that is absent
 // is as asked; a selection that finds nothing is more likely a mistake.
-func (k *kubectl) doomed(ctx context.Context, c Cluster) ([]Ref, error) {
+func (k *kubectl) doomed(ctx context.Context, c outlook) ([]Ref, error) {
 	k.seen.mu.Lock()
 	defer k.seen.mu.Unlock()
 	if k.seen.uids != nil {
@@ -75,7 +76,10 @@ func (k *kubectl) doomed(ctx context.Context, c Cluster) ([]Ref, error) {
 		return nil, err
 	}
 	if len(found) == 0 && ref.Name == "" && !k.AllowEmpty {
-		return nil, nothingSelected(ref)
+		return nil, c.none(ctx, ref)
+	}
+	if err := c.staying(found...); err != nil {
+		return nil, err
 	}
 	k.seen.uids = map[Ref]string{}
 	for _, o := range found {

@@ -37,7 +37,7 @@ func (k *kubectl) validExec() error {
 
 // exec runs the command in every selected pod: as a look if it changes nothing,
 // as a step otherwise.
-func (k *kubectl) exec(ctx context.Context, c Cluster) (Change, error) {
+func (k *kubectl) exec(ctx context.Context, c outlook) (Change, error) {
 	pods, err := k.standing(ctx, c)
 	if err != nil {
 		return Change{}, err
@@ -71,7 +71,7 @@ func (k *kubectl) podCommand(pod Object) (PodCommand, error) {
 	}, err
 }
 
-func (k *kubectl) execReadOnly(ctx context.Context, c Cluster, pods []Object) (Change, error) {
+func (k *kubectl) execReadOnly(ctx context.Context, c outlook, pods []Object) (Change, error) {
 	change := Change{Wait: Wait{On: []Ref{k.ref()}, Interval: lookEvery}}
 	outputs, err := atOnce(pods, func(pod Object) (Output, error) {
 		in, err := k.podCommand(pod)

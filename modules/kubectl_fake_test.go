@@ -3,6 +3,7 @@ package modules
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,8 +18,11 @@ type fakeCluster struct {
 	lists    map[string]string // YAML documents by refWords of a Ref that selects
 	previews map[string]string // YAML by the step's command line
 	refusals map[string]error  // by the step's command line
+	unserved []string          // kinds that are not served
 	logs     map[string]string // by POD/CONTAINER, with " previous" for the run before
 	outputs  map[string]Output // by POD/CONTAINER: COMMAND
+
+	previewed []APIStep // in order
 }
 
 func known[T any](from map[string]T, key string) (T, error) {
@@ -49,7 +53,32 @@ func (f *fakeCluster) List(_ context.Context, ref Ref) ([]Object, error) {
 	return parseManifest("fake", []byte(text))
 }
 
+// fakeKinds are the words for kinds that the server knows.
+var fakeKinds = map[string]string{
+	"pod": "Pod", "pods": "Pod", "configmap": "ConfigMap", "cm": "ConfigMap", "secret": "Secret", "secrets": "Secret", "node": "Node", "nodes": "Node",
+	"events": "Event", "namespace": "Namespace", "ns": "Namespace", "deployment": "Deployment.apps", "deploy": "Deployment.apps",
+	"daemonset": "DaemonSet.apps", "ds": "DaemonSet.apps", "daemonsets": "DaemonSet.apps", "statefulset": "StatefulSet.apps", "replicaset": "ReplicaSet.apps",
+	"felixconfiguration": "FelixConfiguration.v3", "customresourcedefinition": "CustomResourceDefinition.apiextensions.k8s.io",
+	"thing": "Thing.x", "things.x": "Thing.x", "job": "Job.batch",
+}
+
+// Resolve knows the kinds of the tests; the namespace of those who name none is
+// "", and of those who cannot have one too.
+func (f *fakeCluster) Resolve(_ context.Context, ref Ref) (Ref, error) {
+	word := strings.ToLower(ref.Kind)
+	if slices.Contains(f.unserved, word) {
+		return Ref{}, &KindError{fmt.Sprintf("the cluster serves no kind %q", ref.Kind)}
+	}
+	kind, err := known(fakeKinds, word)
+	if slices.Contains([]string{"Node", "Namespace", "CustomResourceDefinition.apiextensions.k8s.io", "Thing.x"}, kind) {
+		ref.Namespace = ""
+	}
+	ref.Kind = kind
+	return ref, err
+}
+
 func (f *fakeCluster) Preview(_ context.Context, s APIStep) (Object, error) {
+	f.previewed = append(f.previewed, s)
 	if err := f.refusals[s.Command]; err != nil {
 		return nil, err
 	}

@@ -2,16 +2,33 @@ package modules
 
 import (
 	"context"
+	"errors"
 	"maps"
+	"slices"
 )
 
-func (k *kubectl) get(ctx context.Context, c Cluster) (Change, error) {
+func (k *kubectl) get(ctx context.Context, c outlook) (Change, error) {
 	ref := k.ref()
 	found, err := selectObjects(ctx, c, ref)
 	if err != nil {
 		return Change{}, err
 	}
-	return Change{Vars: foundVars(found)}, nil
+	vars := foundVars(found)
+	var vague Unforeseen
+	for _, o := range found {
+		if err := c.staying(o); errors.As(err, &vague) {
+			return Change{Vars: map[string]any{"items": vague, "pods": vague, "count": vague, "found": vague}}, nil
+		}
+		if err := c.settled(o); errors.As(err, &vague) && !slices.Contains(statusless, dig[string](o, "kind")) {
+			vars["items"], vars["pods"] = vague, vague
+		}
+	}
+	return Change{Vars: vars}, nil
+}
+
+// statusless are kinds of which all is known that their author has said.
+var statusless = []string{
+	"ConfigMap", "Secret", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "PriorityClass", "StorageClass", "LimitRange",
 }
 
 // foundVars is what register gets of objects: themselves, and for pods what

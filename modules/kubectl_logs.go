@@ -91,7 +91,7 @@ func (k *kubectl) validPods() error {
 
 // standing selects the pods that are there to stay: what a pod says that is
 // being replaced is of no interest.
-func (k *kubectl) standing(ctx context.Context, c Cluster) ([]Object, error) {
+func (k *kubectl) standing(ctx context.Context, c outlook) ([]Object, error) {
 	ref := k.ref()
 	found, err := selectObjects(ctx, c, ref)
 	if err != nil {
@@ -104,12 +104,12 @@ func (k *kubectl) standing(ctx context.Context, c Cluster) ([]Object, error) {
 		}
 	}
 	if len(pods) == 0 {
-		return nil, nothingSelected(ref)
+		return nil, c.none(ctx, ref)
 	}
-	return pods, nil
+	return pods, c.settled(pods...)
 }
 
-func (k *kubectl) logs(ctx context.Context, c Cluster) (Change, error) {
+func (k *kubectl) logs(ctx context.Context, c outlook) (Change, error) {
 	pods, err := k.standing(ctx, c)
 	if err != nil {
 		return Change{}, err
@@ -143,7 +143,7 @@ type podLog struct {
 
 // podLog searches the log of one pod. A log that cannot be read is a difference
 // too: of such a pod nothing is known, least of all that it is clean.
-func (k *kubectl) podLog(ctx context.Context, c Cluster, pod Object, p logPatterns) (podLog, error) {
+func (k *kubectl) podLog(ctx context.Context, c outlook, pod Object, p logPatterns) (podLog, error) {
 	status := containerStatus(pod, k.containerOf(pod))
 	req := LogRequest{Namespace: dig[string](pod, "metadata", "namespace"), Pod: nameOf(pod), Container: k.containerOf(pod)}
 	req.Since, _ = k.sinceTime()

@@ -102,7 +102,7 @@ func containerTrouble(status Object) string {
 }
 
 // unreadyPods lists the pods that are not Ready, each with its reason.
-func unreadyPods(ctx context.Context, c Cluster, pods []Object) []Diff {
+func unreadyPods(ctx context.Context, c outlook, pods []Object) []Diff {
 	var diffs []Diff
 	var warned map[string]string
 	for _, pod := range pods {
@@ -119,7 +119,7 @@ func unreadyPods(ctx context.Context, c Cluster, pods []Object) []Diff {
 
 // podWarnings is the last warning event of each pod, by UID. It is only there to
 // explain: without the right to read events the wait goes on without it.
-func podWarnings(ctx context.Context, c Cluster, pods []Object) map[string]string {
+func podWarnings(ctx context.Context, c outlook, pods []Object) map[string]string {
 	last, when := map[string]string{}, map[string]string{}
 	events, err := c.List(ctx, Ref{
 		Kind: "events", APIVersion: "v1", Namespace: sharedNamespace(pods), Fields: "involvedObject.kind=Pod,type=Warning",

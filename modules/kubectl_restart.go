@@ -3,6 +3,7 @@ package modules
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -15,14 +16,14 @@ const (
 
 // restart makes an event into a state: a workload whose template has the mark
 // has been restarted, and what is left is to wait for its pods.
-func (k *kubectl) restart(ctx context.Context, c Cluster) (Change, error) {
+func (k *kubectl) restart(ctx context.Context, c outlook) (Change, error) {
 	ref := k.ref()
 	workloads, err := selectObjects(ctx, c, ref)
 	if err != nil {
 		return Change{}, err
 	}
 	if len(workloads) == 0 {
-		return Change{}, nothingSelected(ref)
+		return Change{}, c.none(ctx, ref)
 	}
 	mark := k.restartMark(workloads)
 	var change Change
@@ -40,7 +41,7 @@ func (k *kubectl) restart(ctx context.Context, c Cluster) (Change, error) {
 	return awaiting(change, k.limit(restartDefault))
 }
 
-func (k *kubectl) restartOne(ctx context.Context, c Cluster, w Object, mark string, change *Change) ([]Object, error) {
+func (k *kubectl) restartOne(ctx context.Context, c outlook, w Object, mark string, change *Change) ([]Object, error) {
 	state, err := rolloutOf(w)
 	if err != nil {
 		return nil, err
@@ -53,7 +54,10 @@ func (k *kubectl) restartOne(ctx context.Context, c Cluster, w Object, mark stri
 		return nil, err
 	}
 	lack := append(state.lack(w), unreadyPods(ctx, c, pods)...)
-	marked := dig[string](w, "spec", "template", "metadata", "annotations", restartMark) == mark
+	marked := markOf(w) == mark
+	if err := c.settled(w); err != nil && (marked || k.Only == "unready") {
+		return nil, err
+	}
 	switch {
 	case marked && len(lack) > 0:
 		change.Diffs = append(change.Diffs, lack...)
@@ -61,9 +65,16 @@ func (k *kubectl) restartOne(ctx context.Context, c Cluster, w Object, mark stri
 	case marked, k.Only == "unready" && len(lack) == 0:
 	default:
 		change.Diffs = append(change.Diffs, Diff{What: objectTitle(w), Have: "not restarted", Want: "restarted"})
-		change.Steps = append(change.Steps, k.restartStep(w, mark))
+		step := k.restartStep(w, mark)
+		change.Steps = append(change.Steps, step)
+		change.Effects = append(change.Effects, Effect{Thing: AnObject, Name: nameOfObject(w), State: mergePatched(w, step.Body)})
 	}
 	return pods, nil
+}
+
+// markOf is the mark of a workload's last restart.
+func markOf(w Object) string {
+	return dig[string](w, "spec", "template", "metadata", "annotations", restartMark)
 }
 
 func (k *kubectl) restartStep(w Object, mark string) APIStep {
@@ -71,7 +82,8 @@ func (k *kubectl) restartStep(w Object, mark string) APIStep {
 	annotations := map[string]any{restartMark: mark, restartedAt: k.now().UTC().Format(time.RFC3339)}
 	return APIStep{
 		Verb: Patch, Ref: ref, PatchType: "merge",
-		Body: Object{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": annotations}}}},
+		Body:  Object{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": annotations}}}},
+		Event: true,
 		// The time is not shown: a plan and its apply are the same command.
 		Command: kubectlLine(ref.Namespace, "rollout", "restart", ref.Kind+"/"+ref.Name),
 	}
@@ -89,6 +101,11 @@ func (k *kubectl) restartMark(workloads []Object) string {
 		k.seen.mark = "after"
 		for _, w := range workloads {
 			k.seen.mark += fmt.Sprintf("-%.8s.%d", uidOf(w), dig[int64](w, "metadata", "generation"))
+		}
+		// A plan does not count generations: what it restarts twice would have
+		// the same mark.
+		for slices.ContainsFunc(workloads, func(w Object) bool { return markOf(w) == k.seen.mark }) {
+			k.seen.mark += "+"
 		}
 	}
 	return k.seen.mark

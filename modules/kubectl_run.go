@@ -21,7 +21,7 @@ func (k *kubectl) validRun() error {
 }
 
 // run is one step that makes, awaits and removes a pod.
-func (k *kubectl) run(context.Context, Cluster) (Change, error) {
+func (k *kubectl) run(context.Context, outlook) (Change, error) {
 	argv, err := k.argv()
 	if err != nil {
 		return Change{}, err

@@ -51,7 +51,7 @@ func (k *kubectl) validChoice() error {
 }
 
 // selectObjects reads what a Ref selects; an object that is named and missing is none.
-func selectObjects(ctx context.Context, c Cluster, ref Ref) ([]Object, error) {
+func selectObjects(ctx context.Context, c outlook, ref Ref) ([]Object, error) {
 	if ref.Name == "" {
 		return c.List(ctx, ref)
 	}
@@ -115,7 +115,7 @@ func (k *kubectl) expectation() (number int64, of string, err error) {
 }
 
 // miscounted compares how many there are with how many are expected.
-func (k *kubectl) miscounted(ctx context.Context, c Cluster, found int) ([]Diff, error) {
+func (k *kubectl) miscounted(ctx context.Context, c outlook, found int) ([]Diff, error) {
 	want, of, err := k.expectation()
 	if err != nil || k.Expect == nil {
 		return nil, err
@@ -128,7 +128,10 @@ func (k *kubectl) miscounted(ctx context.Context, c Cluster, found int) ([]Diff,
 			return nil, err
 		}
 		if object == nil {
-			return nil, nothingSelected(ref)
+			return nil, c.none(ctx, ref)
+		}
+		if err := c.settled(object); err != nil {
+			return nil, err
 		}
 		state, err := rolloutOf(object)
 		if err != nil {

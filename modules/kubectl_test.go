@@ -203,20 +203,28 @@ func TestKubectlApply(t *testing.T) {
 
 // A kind and a namespace that the same manifest brings cannot be previewed yet.
 func TestKubectlApplyKindAndObject(t *testing.T) {
-	crd := "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: things.x}\nspec: {names: {kind: Thing}}\n"
+	crd := "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: things.x}\nspec: {group: x, names: {kind: Thing, plural: things}}\n"
 	thing := "apiVersion: x/v1\nkind: Thing\nmetadata: {name: t}\n"
 	makeCRD := "kubectl apply --server-side --field-manager=runbook -f - # customresourcedefinition/things.x"
 	makeThing := "kubectl apply --server-side --field-manager=runbook -f - # thing/t"
 	cluster := &fakeCluster{
 		objects:  map[string]string{"customresourcedefinition/things.x": ""},
 		previews: map[string]string{makeCRD: crd},
+		unserved: []string{"thing", "things.x"},
 	}
 	k := &kubectl{Apply: crd + "---\n" + thing}
 	c := check(t, k, &fake{cluster: cluster})
 	assert.Equal(t, []string{makeCRD}, stepLines(c))
-	assert.Equal(t, "known after customresourcedefinition things.x is there", c.Diffs[1].Want)
+	assert.Equal(t, []string{"the server can check thing t only after customresourcedefinition things.x is there"}, c.Notes)
+	assert.Contains(t, c.Diffs[1].Want, "kind: Thing")
 
+	// There is the definition, and a moment later its kind.
 	cluster.objects["customresourcedefinition/things.x"] = crd
+	c = check(t, k, &fake{cluster: cluster})
+	assert.Empty(t, c.Steps)
+	assert.Equal(t, "customresourcedefinition things.x: not served yet -> served", diffLines(c)[0])
+
+	cluster.unserved = nil
 	cluster.objects["thing/t"] = ""
 	cluster.previews[makeThing] = thing
 	assert.Equal(t, []string{makeThing}, stepLines(check(t, k, &fake{cluster: cluster})))

@@ -42,7 +42,7 @@ func (k *kubectl) validWait() error {
 	return k.validSelection()
 }
 
-func (k *kubectl) wait(ctx context.Context, c Cluster) (Change, error) {
+func (k *kubectl) wait(ctx context.Context, c outlook) (Change, error) {
 	ref := k.ref()
 	found, err := selectObjects(ctx, c, ref)
 	if err != nil {
@@ -50,7 +50,7 @@ func (k *kubectl) wait(ctx context.Context, c Cluster) (Change, error) {
 	}
 	change := Change{Vars: foundVars(found), Wait: k.spacing()}
 	change.Wait.On = []Ref{ref}
-	missing, err := k.empty(found, ref)
+	missing, err := k.empty(ctx, c, found, ref)
 	if err != nil {
 		return Change{}, err
 	}
@@ -83,7 +83,7 @@ func (k *kubectl) spacing() Wait {
 // empty judges a selection without objects. A named object may still come, and
 // so may those of a selection that had some before or is said to have some.
 // Anything else is more likely a wrong selector than a wait.
-func (k *kubectl) empty(found []Object, ref Ref) ([]Diff, error) {
+func (k *kubectl) empty(ctx context.Context, c outlook, found []Object, ref Ref) ([]Diff, error) {
 	k.seen.mu.Lock()
 	defer k.seen.mu.Unlock()
 	k.seen.any = k.seen.any || len(found) > 0
@@ -91,14 +91,17 @@ func (k *kubectl) empty(found []Object, ref Ref) ([]Diff, error) {
 	case len(found) > 0 || k.For == "deleted" || k.Expect != nil:
 		return nil, nil
 	case ref.Name == "" && !k.seen.any:
-		return nil, nothingSelected(ref)
+		return nil, c.none(ctx, ref)
 	}
 	return []Diff{{What: refWords(ref), Have: "absent", Want: "present"}}, nil
 }
 
 // await is what one object lacks.
-func (k *kubectl) await(ctx context.Context, c Cluster, o Object, change *Change) ([]Diff, error) {
+func (k *kubectl) await(ctx context.Context, c outlook, o Object, change *Change) ([]Diff, error) {
 	kind, arg, _ := strings.Cut(k.For, "=")
+	if err := c.settled(o); err != nil && kind != "deleted" && !k.isFixed(c, o) {
+		return nil, err
+	}
 	switch kind {
 	case "deleted":
 		have := "present"
@@ -128,8 +131,15 @@ func (k *kubectl) await(ctx context.Context, c Cluster, o Object, change *Change
 	return k.awaitRollout(ctx, c, o, change)
 }
 
+// isFixed says whether what is waited for is a field that the plan itself sets.
+func (k *kubectl) isFixed(c outlook, o Object) bool {
+	arg, is := strings.CutPrefix(k.For, "jsonpath=")
+	path, want, err := jsonCondition(arg)
+	return is && err == nil && !strings.HasPrefix(string(path), ".status") && path.text(o) == want && c.staying(o) == nil
+}
+
 // awaitRollout is what a workload lacks, with the reason of each of its pods.
-func (k *kubectl) awaitRollout(ctx context.Context, c Cluster, w Object, change *Change) ([]Diff, error) {
+func (k *kubectl) awaitRollout(ctx context.Context, c outlook, w Object, change *Change) ([]Diff, error) {
 	state, err := rolloutOf(w)
 	if err != nil {
 		return nil, err

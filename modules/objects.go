@@ -14,6 +14,11 @@ type Cluster interface {
 	// List reads the objects that a Ref without a name selects, sorted by
 	// namespace and name. An empty list is an answer.
 	List(ctx context.Context, ref Ref) ([]Object, error)
+	// Resolve gives a Ref in the server's own words, so that two that mean the
+	// same are equal: Kind as "Deployment.apps" or "Pod", APIVersion, and the
+	// namespace, which is empty for kinds that have none. It returns *KindError
+	// where the server serves no such kind.
+	Resolve(ctx context.Context, ref Ref) (Ref, error)
 	// Preview asks the server what the step would make of the object (a dry run
 	// with strict field validation); nil for a delete. It returns *FieldError
 	// where the server does not know a field.
@@ -106,6 +111,11 @@ func (s PodRun) String() string  { return s.Command }
 type FieldError struct{ Message string }
 
 func (e *FieldError) Error() string { return e.Message }
+
+// KindError says that the server serves no such kind (yet).
+type KindError struct{ Message string }
+
+func (e *KindError) Error() string { return e.Message }
 
 // ErrNoCluster is returned by Target.Cluster where none can be found.
 var ErrNoCluster = errors.New("no Kubernetes cluster: no kubeconfig here, and no control-plane host with /etc/kubernetes/admin.conf")

@@ -56,6 +56,7 @@ func lookup(kinds []kind, ref modules.Ref) (kind, bool) {
 }
 
 func unknownKind(kinds []kind, ref modules.Ref) error {
+	wrong := func(format string, args ...any) error { return &modules.KindError{Message: fmt.Sprintf(format, args...)} }
 	var words []string
 	for _, k := range kinds {
 		words = append(words, k.plural, strings.ToLower(k.Kind))
@@ -67,15 +68,15 @@ func unknownKind(kinds []kind, ref modules.Ref) error {
 		said += fmt.Sprintf(" of %q", ref.APIVersion)
 	}
 	if in := versions(kinds, word); len(in) > 0 && (dotted || ref.APIVersion != "") {
-		return fmt.Errorf("%s; it serves %q of %s", said, word, strings.Join(in, ", "))
+		return wrong("%s; it serves %q of %s", said, word, strings.Join(in, ", "))
 	}
 	if meant := source.Closest(word, slices.Compact(words)); meant != "" {
-		return fmt.Errorf("%s; did you mean %q?", said, meant)
+		return wrong("%s; did you mean %q?", said, meant)
 	}
 	if dotted {
 		said += fmt.Sprintf(" (group %q)", group)
 	}
-	return fmt.Errorf("%s; is its custom resource definition installed?", said)
+	return wrong("%s; is its custom resource definition installed?", said)
 }
 
 // versions lists the groups and versions that have a kind of this name.
@@ -111,6 +112,22 @@ func (c *Client) place(ctx context.Context, ref modules.Ref) (place, error) {
 	}
 	p.objects = c.api.Resource(p.resource()).Namespace(p.namespace)
 	return p, nil
+}
+
+// Resolve gives a Ref in the server's own words.
+func (c *Client) Resolve(ctx context.Context, ref modules.Ref) (modules.Ref, error) {
+	p, err := c.place(ctx, ref)
+	if err != nil {
+		return modules.Ref{}, err
+	}
+	ref.Kind, ref.APIVersion = p.Kind, p.GroupVersion.String()
+	if p.Group != "" {
+		ref.Kind += "." + p.Group
+	}
+	if !p.namespaced || ref.Namespace != "*" {
+		ref.Namespace = p.namespace
+	}
+	return ref, nil
 }
 
 // what names a Ref in errors.
