@@ -22,31 +22,62 @@ const family = "runbook plan "
 // thousand hosts comes near it.
 const longest = 1 << 30
 
-// Write signs the plan and puts it into a file that only its owner can read,
-// whole or not at all. The digest is what people compare: it stands for
-// everything in the plan, when and by whom it was made too. What stands at the
-// path already is replaced only where it is a plan.
-func Write(path string, p *Plan, key Key) (digest string, err error) {
-	if err := Free(path); err != nil {
-		return "", err
-	}
+// Sign gives the plan its digest and its signature. The digest is what people
+// compare: it stands for everything in the plan, when and by whom it was made
+// too. Who signs a plan that was read must have verified it before.
+func (p *Plan) Sign(key Key) error {
+	_, err := p.sign(key)
+	return err
+}
+
+// sign gives the signed plan in one line.
+func (p *Plan) sign(key Key) (string, error) {
 	p.Digest, p.MAC = "", ""
 	text, err := encode(p)
 	if err != nil {
 		return "", err
 	}
-	signed := strings.TrimSuffix(text, ending(p))
-	p.Digest = digestOf(signed)
+	text = strings.TrimSuffix(text, ending(p))
+	p.Digest = digestOf(text)
 	p.MAC = key.MAC([]byte(p.Digest))
-	var b bytes.Buffer
-	if err := json.Indent(&b, []byte(signed+ending(p)), "", "  "); err != nil {
-		return "", err
-	}
-	return p.Digest, replace(path, append(b.Bytes(), '\n'))
+	return text + ending(p), nil
 }
 
-// encode is the plan as JSON in one line, without a space between the values.
+// Write signs the plan and puts it into a file that only its owner can read,
+// whole or not at all. What stands at the path already is replaced only where it
+// is a plan.
+func Write(path string, p *Plan, key Key) (digest string, err error) {
+	if err := Free(path); err != nil {
+		return "", err
+	}
+	text, err := p.sign(key)
+	if err != nil {
+		return "", err
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, []byte(text), "", "  "); err != nil {
+		return "", err
+	}
+	b.WriteByte('\n')
+	return p.Digest, replace(path, b.Bytes())
+}
+
+// encode is the plan as JSON in one line, without a space between the values. It
+// is the same for a plan that was read as for the one that was written: bytes
+// that are no text have two forms in JSON, one before and one after.
 func encode(p *Plan) (string, error) {
+	text, err := marshal(p)
+	if err != nil || !strings.Contains(text, `\ufffd`) {
+		return text, err
+	}
+	var read Plan
+	if err := json.Unmarshal([]byte(text), &read); err != nil {
+		return "", err
+	}
+	return marshal(&read)
+}
+
+func marshal(p *Plan) (string, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

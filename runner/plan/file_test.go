@@ -43,6 +43,12 @@ func TestRoundTrip(t *testing.T) {
 	assert.Equal(t, in.Files, opened.Files)
 	assert.JSONEq(t, `{"limit": "web"}`, string(opened.Settings))
 	assert.Equal(t, `{"limit":"web"}`, string(got.Header.Settings))
+	copied, err := plan.Write(p.path("copy.plan"), got, ours)
+	require.NoError(t, err)
+	assert.Equal(t, digest, copied, "a copy is the same plan")
+	require.NoError(t, made.Sign(ours))
+	assert.Equal(t, digest, made.Digest)
+
 	made.Header.Settings = got.Header.Settings // that of the file has no space in it
 	made.Work[0].Diffs[0].Want = strings.ToValidUTF8(made.Work[0].Diffs[0].Want, "\uFFFD")
 	assert.Equal(t, made, got)
