@@ -3,6 +3,7 @@ package tests
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -12,9 +13,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"runbook": func() {
-		os.Exit(cli.Main(context.Background(), cli.Env{
-			Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
-		}))
+		os.Exit(cli.Main(context.Background(), cli.Process()))
 	}})
 }
 
@@ -27,7 +26,9 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
-			return nil
+			runs := filepath.Join(e.WorkDir, ".target") // where this machine, as a target, keeps its lock and its commands
+			e.Setenv("RUNBOOK_RUNS", runs)
+			return os.Mkdir(runs, 0o700)
 		},
 	})
 }

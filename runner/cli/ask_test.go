@@ -30,6 +30,8 @@ func (t *trigger) Write(p []byte) (int, error) {
 
 func playbook(t *testing.T, text string) string {
 	t.Helper()
+	t.Chdir(t.TempDir()) // where runs are kept
+	t.Setenv("RUNBOOK_RUNS", t.TempDir())
 	path := filepath.Join(t.TempDir(), "site.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	return path

@@ -5,10 +5,29 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
 	"sync"
 	"syscall"
 )
+
+// Process is the world of this process. It takes the operator's signals from now
+// on; those that the process was started without (nohup) stay so.
+func Process() Env {
+	signals := make(chan os.Signal, 4)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signal.Notify(signals, s)
+		}
+	}
+	// Who reads our output may go; the run goes on. It is not ignored, because
+	// the commands that we start would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	return Env{
+		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
+		Signals: signals, Exit: os.Exit,
+	}
+}
 
 // interrupts are what the operator's signals come to. While a run is on, the
 // first one stops it gently: no new tasks, and those at work may end. The next
