@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -222,11 +221,7 @@ func (w *Writer) commit() error {
 		sync = sync || e.durable
 	}
 	hit(w.group, before)
-	n, err := w.file.Write(w.buf)
-	if err == nil && n < len(w.buf) {
-		err = io.ErrShortWrite
-	}
-	if err != nil {
+	if _, err := w.file.Write(w.buf); err != nil {
 		return w.breakOff(fmt.Errorf("%s:%d: writing: %w; mend that and resume the run", w.path, from, err))
 	}
 	hit(w.group, written)

@@ -129,7 +129,7 @@ func TestFiftyWriters(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "x")
 	w, err := Create(dir, aHead())
 	require.NoError(t, err)
-	const writers, each = 50, 40
+	const writers, each = 50, 20
 	var all sync.WaitGroup
 	for n := range writers {
 		all.Go(func() {
@@ -176,17 +176,23 @@ func begun(t *testing.T) (*memory, *Writer) {
 	return m, w
 }
 
+// atSync waits until something is written that is not durable, and is held.
+func (m *memory) atSync(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return len(m.names[runDir+"/"+fileName].data) > m.names[runDir+"/"+fileName].synced
+	}, 10*time.Second, time.Millisecond)
+}
+
 func TestManyShareOneSync(t *testing.T) {
 	m, w := begun(t)
 	m.held = make(chan struct{})
 	done := make(chan error)
 	put := func(n int) { done <- w.Put(ctx, anIntention("web1", n), true) }
 	go put(0)
-	require.Eventually(t, func() bool { // the first is at its sync
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		return len(m.names[runDir+"/"+fileName].data) > m.names[runDir+"/"+fileName].synced
-	}, 10*time.Second, time.Millisecond)
+	m.atSync(t)
 	for n := range 49 {
 		go put(n + 1)
 	}
@@ -203,6 +209,29 @@ func TestManyShareOneSync(t *testing.T) {
 	require.Equal(t, 2, m.syncs)
 	require.NoError(t, w.Close())
 	require.Equal(t, 2, m.syncs, "all was durable")
+}
+
+func TestThoseWhoWaitedForAFailedSyncAllHearOfIt(t *testing.T) {
+	m, w := begun(t)
+	m.held = make(chan struct{})
+	done := make(chan error)
+	for n := range 2 {
+		go func() { done <- w.Put(ctx, anIntention("web1", n), true) }()
+		if n == 0 {
+			m.atSync(t)
+		}
+	}
+	require.Eventually(t, func() bool { return len(w.queue) == 1 }, 10*time.Second, time.Millisecond)
+	before := m.listing()
+	m.failFrom, m.failTo, m.failure = m.calls+1, m.calls+1, syscall.EIO
+	close(m.held)
+	first := <-done
+	require.ErrorIs(t, first, syscall.EIO)
+	require.ErrorContains(t, first, "runs/x/journal.jsonl:2: making it durable")
+	require.Equal(t, first, <-done, "who was in the queue hears the same")
+	require.Equal(t, first, w.Close())
+	require.Equal(t, before, m.listing(), "and nothing more was written")
+	require.Equal(t, 1, m.syncs, "nor synced")
 }
 
 func TestWhatNeedNotBeDurableCostsNoSync(t *testing.T) {
@@ -231,11 +260,7 @@ func TestAPutWaitsForTheDiskAndTheContext(t *testing.T) {
 	leaving, cancel := context.WithCancelCause(ctx)
 	done := make(chan error)
 	go func() { done <- w.Put(leaving, anIntention("web1", 2), true) }()
-	require.Eventually(t, func() bool {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		return len(m.names[runDir+"/"+fileName].data) > m.names[runDir+"/"+fileName].synced
-	}, 10*time.Second, time.Millisecond)
+	m.atSync(t)
 	cancel(why)
 	err = <-done
 	require.ErrorIs(t, err, why)
@@ -245,6 +270,26 @@ func TestAPutWaitsForTheDiskAndTheContext(t *testing.T) {
 	c, err := read(m.open, runDir)
 	require.NoError(t, err)
 	require.Equal(t, []runner.Record{anIntention("web1", 2)}, c.Records())
+}
+
+func TestClosingWaitsForThoseWhoPut(t *testing.T) {
+	m, w := begun(t)
+	m.held = make(chan struct{})
+	done, closed := make(chan error), make(chan error)
+	go func() { done <- w.Put(ctx, anIntention("web1", 1), true) }()
+	m.atSync(t)
+	go func() { closed <- w.Close() }()
+	<-w.closing
+	select {
+	case err := <-done:
+		t.Fatalf("answered before its sync: %v", err)
+	case err := <-closed:
+		t.Fatalf("closed before the sync: %v", err)
+	case <-time.After(20 * time.Millisecond): // long enough to answer wrongly
+	}
+	close(m.held)
+	require.NoError(t, <-done)
+	require.NoError(t, <-closed)
 }
 
 func TestAClosedJournalTakesNothing(t *testing.T) {
