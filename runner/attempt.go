@@ -120,14 +120,20 @@ func (x *hostTask) onlyLooks(s *scope) (bool, error) {
 // command that was not run is skipped.
 func onlyLooked(d done) done {
 	const why = "check_mode: nothing was done"
+	vars := d.result.Vars
 	switch d.result.Status {
 	case WouldChange:
-		d.result.Status, d.result.Msg = Changed, why
+		d.result.Status = Changed
 	case WouldRun:
-		d.result.Status, d.result.Changed, d.result.Msg = Skipped, false, why
+		d.result.Status, d.result.Changed = Skipped, false
+		vars["skipped"], vars["changed"] = true, false
 	case WouldWait:
-		d.result.Status, d.result.Msg = OK, why
+		d.result.Status = OK
+	default:
+		return d
 	}
+	d.result.Msg, vars["msg"] = why, why
+	d.value = jinja.FromGo(vars)
 	return d
 }
 
