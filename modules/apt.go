@@ -90,7 +90,9 @@ func (a *apt) Check(ctx context.Context, t Target) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
-	look.foresee(t, a.Name)
+	if err := look.foresee(t, a.Name); err != nil {
+		return Change{}, err
+	}
 	if a.seen == nil {
 		a.seen = look.seen()
 	}

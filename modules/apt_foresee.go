@@ -13,10 +13,13 @@ type aptLists struct{ sources []string }
 
 // foresee makes the packages of the look what earlier tasks of the plan would
 // have left, and says what of the package lists is not known yet.
-func (l *aptLook) foresee(t Target, words []string) {
+func (l *aptLook) foresee(t Target, words []string) error {
 	for _, word := range words {
 		name, _ := splitAptWord(word)
-		e, ok := t.Predicted(APackage, l.bare(name))
+		e, ok, err := foreseen(t, APackage, l.bare(name))
+		if err != nil {
+			return err
+		}
 		if !ok {
 			continue
 		}
@@ -31,7 +34,10 @@ func (l *aptLook) foresee(t Target, words []string) {
 		}
 	}
 	changed := changedSources(t)
-	e, fetched := t.Predicted(APath, aptStamp)
+	e, fetched, err := foreseen(t, APath, aptStamp)
+	if err != nil {
+		l.unsure, fetched = err, false
+	}
 	lists, _ := e.State.(aptLists)
 	l.fetched = fetched
 	for _, c := range changed {
@@ -41,6 +47,7 @@ func (l *aptLook) foresee(t Target, words []string) {
 			l.sourcesNewer = true
 		}
 	}
+	return nil
 }
 
 // changedSources are the files below /etc/apt whose content the plan changes,

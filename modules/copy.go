@@ -198,8 +198,8 @@ func (p putting) leaving(change Change, target string, old *inode) Change {
 	f.Data = append([]byte{}, p.data()...)
 	f.Size = int64(len(f.Data))
 	change.Effects = p.effects(target, f)
-	change.Vars = p.vars(f.inode(""), target)
-	change.Vars["checksum"] = p.sum
+	change.Vars = p.vars(nil, target)
+	f.inode("").foretell(change.Vars)
 	return change
 }
 

@@ -83,6 +83,9 @@ func (m *file) Check(ctx context.Context, t Target) (Change, error) {
 
 // after makes the values of a result those that hold when the change is made.
 func (w filing) after(e Effect, vars map[string]any) {
+	for _, key := range attributeKeys {
+		delete(vars, key)
+	}
 	f, ok := e.State.(File)
 	if !ok || e.Gone {
 		vars["state"] = "absent"
@@ -90,7 +93,10 @@ func (w filing) after(e Effect, vars map[string]any) {
 	}
 	in := f.inode("")
 	vars["state"] = in.kind()
-	in.register(vars)
+	if w.State == "hard" {
+		vars["state"], in.size = "hard", w.src.end.size
+	}
+	in.foretell(vars)
 }
 
 // source is where src is found: a symbolic link means it from its directory.

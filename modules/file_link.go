@@ -41,7 +41,7 @@ func (w filing) symlink() (Change, error) {
 		}
 	}
 	made := attributes{owner: w.owner, group: w.group}.made(w.maker, fs.ModeSymlink, 0o777)
-	made.Link, made.Data = target, nil
+	made.Link, made.Data, made.Size = target, nil, int64(len(target))
 	change.Effects = append(change.Effects, w.effects(w.path, made)...)
 	return change, nil
 }

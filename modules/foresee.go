@@ -222,6 +222,16 @@ func (f File) inode(by string) *inode {
 	return in
 }
 
+// foreseen is what the plan says of a thing. The error is Unforeseen where it says
+// no more than that an earlier task may change it.
+func foreseen(t Target, thing Thing, name string) (Effect, bool, error) {
+	e, ok := t.Predicted(thing, name)
+	if vague, unsure := e.State.(Unforeseen); unsure {
+		return e, ok, vague
+	}
+	return e, ok, nil
+}
+
 // hoped is the error for something that is missing: in a plan that has installed
 // a package by then, nobody knows what the package brings.
 func hoped(t Target, what string, missing error) error {
@@ -232,13 +242,24 @@ func hoped(t Target, what string, missing error) error {
 	return Unforeseen{fmt.Sprintf("whether %s comes with package %q, which %s installs", what, e.Name, byTask(e.By))}
 }
 
+// attributeKeys are the keys of a result that an inode knows.
+var attributeKeys = []string{"mode", "uid", "gid", "owner", "group", "size"}
+
 // register puts mode, size and owners among the values of a result.
 func (i *inode) register(vars map[string]any) {
+	for _, key := range attributeKeys {
+		vars[key] = i.unforeseen()
+	}
+	i.foretell(vars)
+}
+
+// foretell is register for what a change would leave. What is not known is left
+// out: of a change that is yet to be made all other keys are unknown.
+func (i *inode) foretell(vars map[string]any) {
 	for key, v := range map[string]any{"mode": octal(i.perm()), "uid": i.uid, "gid": i.gid, "owner": i.owner, "group": i.group, "size": i.size} {
-		if v == "" || v == -1 || v == int64(-1) || key == "mode" && i.bare {
-			v = i.unforeseen()
+		if v != "" && v != -1 && v != int64(-1) && (key != "mode" || !i.bare) {
+			vars[key] = v
 		}
-		vars[key] = v
 	}
 }
 

@@ -30,9 +30,9 @@ func whetherReadable(t Target, now error) error {
 // foresee makes the set what earlier tasks of the plan would have left. One of
 // which the host knows too keeps what uses it.
 func (st *ipsetState) foresee(t Target, name string) error {
-	e, ok := t.Predicted(ASet, name)
-	if !ok {
-		return nil
+	e, ok, err := foreseen(t, ASet, name)
+	if !ok || err != nil {
+		return err
 	}
 	set, known := e.State.(IPSet)
 	switch {

@@ -32,19 +32,28 @@ const notThere = "not there yet"
 func (u unitState) foresee(t Target, name string, reread bool) (unitState, error) {
 	now := maps.Clone(u)
 	full, missing := fullUnit(name), u["LoadState"] == "not-found"
-	if e, ok := t.Predicted(AUnit, full); ok {
+	e, ok, err := foreseen(t, AUnit, full)
+	if err != nil {
+		return u, err
+	}
+	if ok {
 		unit, _ := e.State.(Unit)
 		now.become(unit.Active, "", unit.Boot)
 		now.rereadUnless(missing && !reread, t, full)
 		return now, nil
 	}
 	base := strings.TrimSuffix(full, ".service")
-	brings, packaged := t.Predicted(APackage, base)
+	brings, packaged, err := foreseen(t, APackage, base)
 	file, written := unitFile(t, full)
+	vague, unsure := file.State.(Unforeseen)
 	switch {
+	case missing && written && unsure:
+		return u, vague
 	case missing && written:
 		now.become("inactive", "not started yet", bootOf(file))
 		now["CanReload"] = canReload(file)
+	case missing && packaged && err != nil:
+		return u, err
 	case missing && packaged && !brings.Gone:
 		now.become(notThere, "", notThere)
 	case missing:

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"runbook/modules"
+	"runbook/playbooks/jinja"
 )
 
 // predictions is what the tasks of a plan would have made of each machine by
@@ -35,6 +36,17 @@ const linkHops = 40
 // what was known of the same thing, but for the content of a path that the
 // change does not touch.
 func (p *predictions) add(machine, task string, c modules.Change) {
+	p.put(machine, task, c, nil)
+}
+
+// perhaps keeps what a change may leave, of a task of which the plan does not
+// know whether it runs. The reason completes "known after apply: ".
+func (p *predictions) perhaps(machine, task, reason string, c modules.Change) {
+	p.put(machine, task, c, &modules.Unforeseen{Reason: reason})
+}
+
+// put is add, or with doubt perhaps.
+func (p *predictions) put(machine, task string, c modules.Change, doubt *modules.Unforeseen) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.machines == nil {
@@ -45,17 +57,26 @@ func (p *predictions) add(machine, task string, c modules.Change) {
 		m = &foreseen{things: map[modules.Thing]map[string]modules.Effect{}}
 		p.machines[machine] = m
 	}
-	for _, s := range c.Steps {
-		switch s := s.(type) {
-		case modules.Write:
-			m.put(m.written(s), task)
-		case modules.Remove:
-			m.put(modules.Effect{Thing: modules.APath, Name: s.Path, Gone: true}, task)
+	for _, e := range slices.Concat(m.ofSteps(c.Steps), c.Effects) {
+		if doubt != nil {
+			e.State, e.Gone = *doubt, false
 		}
-	}
-	for _, e := range c.Effects {
 		m.put(e, task)
 	}
+}
+
+// ofSteps are the effects that steps have by themselves.
+func (m *foreseen) ofSteps(steps []modules.Step) []modules.Effect {
+	var all []modules.Effect
+	for _, s := range steps {
+		switch s := s.(type) {
+		case modules.Write:
+			all = append(all, m.written(s))
+		case modules.Remove:
+			all = append(all, modules.Effect{Thing: modules.APath, Name: s.Path, Gone: true})
+		}
+	}
+	return all
 }
 
 // of is the machine's foresight, for target.foresee.
@@ -189,7 +210,7 @@ func (m *foreseen) merged(e modules.Effect) modules.Effect {
 	}
 	now, isFile := e.State.(modules.File)
 	before, wasFile := known[e.Name].State.(modules.File)
-	if isFile && wasFile && now.Data == nil && now.Size >= 0 && now.Mode.Type() == before.Mode.Type() {
+	if isFile && wasFile && now.Data == nil && now.Size >= 0 && now.Link == "" && now.Mode.Type() == before.Mode.Type() {
 		now.Data, now.Size = before.Data, before.Size
 		e.State = now
 	}
@@ -284,6 +305,30 @@ func (m *foreseen) paths(pattern string) (modules.Effect, bool) {
 	}
 	slices.SortFunc(found, func(a, b modules.Effect) int { return strings.Compare(a.Name, b.Name) })
 	return modules.Effect{Thing: modules.SomePaths, Name: pattern, State: found}, len(found) > 0
+}
+
+// registered is the value of a result, in which what a plan does not know yet
+// is unknown.
+func registered(vars map[string]any) jinja.Value { return jinja.FromGo(withUnknowns(vars)) }
+
+func withUnknowns(v any) any {
+	switch v := v.(type) {
+	case modules.Unforeseen:
+		return jinja.Unknown{Reason: v.Reason}
+	case map[string]any:
+		c := make(map[string]any, len(v))
+		for key, item := range v {
+			c[key] = withUnknowns(item)
+		}
+		return c
+	case []any:
+		c := make([]any, len(v))
+		for i, item := range v {
+			c[i] = withUnknowns(item)
+		}
+		return c
+	}
+	return v
 }
 
 func below(name, dir string) bool { return strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/") }
