@@ -201,6 +201,9 @@ func (f *applyFlags) begin(ctx context.Context, w *work, signed *plan.Plan, chec
 		return err
 	}
 	l.pending = l.planned(pending)
+	if ctx.Err() != nil {
+		return status(exitInterrupted) // before anything began
+	}
 	if err := l.open(now); err != nil {
 		return err
 	}

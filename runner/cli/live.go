@@ -42,7 +42,7 @@ func (l *live) carryOut(ctx context.Context) error {
 	}
 	sum, err := l.run(ctx, r)
 	over()
-	if err != nil && log.puts() == 0 {
+	if err != nil && l.past == nil && log.puts() == 0 {
 		l.neverWas(ctx, err)
 	}
 	l.close(log, show)
@@ -80,9 +80,9 @@ func (l *live) end(sum runner.Summary, err, broken error) error {
 	case err != nil:
 		return err
 	case sum.Interrupted:
-		l.warn("interrupted; runbook resume %s goes on", l.id)
+		l.warn("interrupted: runbook resume %s goes on", l.id)
 	case sum.Failed, sum.Unreachable:
-		l.warn("runbook resume %s tries again what failed, and goes on from there", l.id)
+		l.warn("not done: when the cause is mended, runbook resume %s tries again what failed and goes on", l.id)
 	}
 	return exit(sum)
 }

@@ -67,7 +67,11 @@ func (f *planFlags) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	if f.out != "" && !seen.sum.Interrupted {
+	switch {
+	case f.out == "":
+	case seen.sum.Interrupted:
+		fmt.Fprintf(env.Stderr, "runbook: interrupted, so nothing is saved to %s\n", f.out)
+	default:
 		if err := seen.save(env, f.out); err != nil {
 			return err
 		}

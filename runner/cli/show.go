@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -96,7 +97,7 @@ func readable(err error) error {
 
 // account is what the run did on the hosts and in the tasks that were asked for.
 func (f *showFlags) account(c *journal.Contents) (render.Account, error) {
-	var a render.Account
+	a := render.Account{Begun: []runner.Intent{}}
 	records := c.Records()
 	hosts, tasks := map[string]bool{}, map[string]bool{}
 	for _, r := range records {
@@ -175,7 +176,7 @@ func (f *showFlags) shown(c *journal.Contents, a render.Account) any {
 	}
 	return map[string]any{
 		"run": c.Header.Run, "playbook": c.Header.Playbook, "who": c.Header.Who, "began": c.Header.At, "lives": len(c.Lives),
-		"plan": c.Header.Plan, "ended": c.Ended(), "outcomes": outcomes, "unknown": slices.Clip(append([]runner.Intent{}, a.Begun...)),
+		"plan": c.Header.Plan, "ended": c.Ended(), "outcomes": outcomes, "unknown": a.Begun,
 	}
 }
 
@@ -189,6 +190,10 @@ func runLabels(p *project.Project, c *journal.Contents, o render.Options) ([]ren
 	labels := []render.Label{
 		{Name: "run", Text: h.Run}, {Name: "playbook", Text: h.Playbook}, {Name: "plan", Text: h.Plan},
 		{Name: "by", Text: h.Who}, {Name: "began", Text: render.When(h.At, o)},
+	}
+	var set settings
+	if json.Unmarshal(h.Args, &set) == nil {
+		labels = append(labels, render.Label{Name: "settings", Text: set.words()})
 	}
 	for _, life := range c.Lives {
 		if r := life.Resumed; r != nil {

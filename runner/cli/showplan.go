@@ -78,6 +78,9 @@ func (s settings) words() string {
 	add("--skip-tags", strings.Join(s.Skip, ","))
 	add("-u", s.User)
 	add("--private-key", s.Key)
+	if s.Sealed != "" {
+		b.WriteString(" -e (sealed)")
+	}
 	if s.Become {
 		b.WriteString(" -b")
 	}

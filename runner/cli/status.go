@@ -37,7 +37,7 @@ func newStatus(env *Env) *cobra.Command {
 				fmt.Fprintln(env.Stderr, "runbook:", notice)
 			}
 			if v.output == "json" {
-				return asJSON(env.Stdout, map[string]any{"hosts": statusRows(known), "pending": known.Pending})
+				return asJSON(env.Stdout, map[string]any{"hosts": statusRows(known), "pending": append([]runner.Notification{}, known.Pending...)})
 			}
 			return statusText(env, known, v, len(hosts) > 0)
 		},
