@@ -61,6 +61,9 @@ const notFound = 2
 // it; nil where there is none.
 func groupNow(t Target, name string, out Output) (*groupEntry, error) {
 	if e, ok := t.Predicted(AGroup, name); ok {
+		if vague, is := e.State.(Unforeseen); is {
+			return nil, vague
+		}
 		return predictedGroup(e), nil
 	}
 	switch {

@@ -15,6 +15,10 @@ const (
 	podsKind       = "pods"
 )
 
+// InCluster says whether a thing is one of the cluster's, which is the same
+// whatever machine a task is on.
+func InCluster(t Thing) bool { return t == AnObject || t == aKind || t == anApply }
+
 // newKind is a kind that a custom resource definition of the plan would bring.
 type newKind struct {
 	Kind, Group string
@@ -54,6 +58,9 @@ func (v outlook) named(ctx context.Context, ref Ref) (named, error) {
 		return named{Ref: own, served: true}, err
 	}
 	e, ok := v.target.Predicted(aKind, strings.ToLower(ref.Kind))
+	if vague, is := e.State.(Unforeseen); is {
+		return named{}, vague
+	}
 	kind, is := e.State.(newKind)
 	group, _, _ := strings.Cut(ref.APIVersion, "/")
 	if !ok || !is || ref.APIVersion != "" && group != kind.Group {
@@ -103,11 +110,19 @@ func (v outlook) Get(ctx context.Context, ref Ref) (Object, error) {
 	case ok && known:
 		return object, nil
 	case ok:
-		return nil, Unforeseen{Reason: fmt.Sprintf("%s, which %s changes", refWords(ref), byTask(e.By))}
+		return nil, vagueness(e, refWords(ref))
 	case !n.served:
 		return nil, nil
 	}
 	return v.Cluster.Get(ctx, ref)
+}
+
+// vagueness is the error of a prediction that does not say what there will be.
+func vagueness(e Effect, of string) error {
+	if vague, is := e.State.(Unforeseen); is {
+		return vague
+	}
+	return Unforeseen{Reason: fmt.Sprintf("%s, which %s changes", of, byTask(e.By))}
 }
 
 // List reads what a Ref selects, each object as it would be by now. Those that
@@ -128,7 +143,7 @@ func (v outlook) List(ctx context.Context, ref Ref) ([]Object, error) {
 		case ok && known:
 			o = state
 		case ok:
-			return nil, Unforeseen{Reason: fmt.Sprintf("%s, which %s changes", objectTitle(o), byTask(e.By))}
+			return nil, vagueness(e, objectTitle(o))
 		}
 		left = append(left, o)
 	}
@@ -223,6 +238,9 @@ func (v outlook) newNamespace(ctx context.Context, namespace string) (by string,
 	now, err := v.Cluster.Get(ctx, Ref{Kind: "namespace", APIVersion: "v1", Name: namespace})
 	if now != nil || err != nil {
 		return "", err
+	}
+	if vague, is := e.State.(Unforeseen); is {
+		return "", vague
 	}
 	return byTask(e.By), nil
 }

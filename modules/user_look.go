@@ -67,7 +67,9 @@ func (u *userWish) look(ctx context.Context, t Target) (*account, error) {
 	if err := a.read(out); err != nil {
 		return nil, fmt.Errorf("look at user %s: %w", u.Name, err)
 	}
-	a.foresee(t, u, wanted)
+	if err := a.foresee(t, u, wanted); err != nil {
+		return nil, err
+	}
 	if a.password == "unreadable" {
 		return nil, fmt.Errorf("the password of user %s cannot be compared: only root may read it; say become: true", u.Name)
 	}
@@ -159,9 +161,12 @@ func (a *account) passwd(line string) error {
 }
 
 // foresee lays what earlier tasks of a plan would have made over what is there.
-func (a *account) foresee(t Target, u *userWish, wanted []string) {
+func (a *account) foresee(t Target, u *userWish, wanted []string) error {
 	for _, g := range append(slices.Clone(wanted), u.Name) {
 		if e, ok := t.Predicted(AGroup, g); ok {
+			if vague, is := e.State.(Unforeseen); is {
+				return vague
+			}
 			delete(a.known, g)
 			if entry := predictedGroup(e); entry != nil {
 				a.known[g] = entry.Group
@@ -172,8 +177,11 @@ func (a *account) foresee(t Target, u *userWish, wanted []string) {
 	if e, ok := t.Predicted(AUser, u.Name); ok {
 		a.exists, a.by = !e.Gone, byTask(e.By)
 		a.User = User{Name: u.Name, UID: -1, GID: -1}
-		if state, known := e.State.(User); known {
+		switch state := e.State.(type) {
+		case User:
 			a.User = state
+		case Unforeseen:
+			return state
 		}
 		a.primary, a.homeExists = "", false
 	}
@@ -182,8 +190,12 @@ func (a *account) foresee(t Target, u *userWish, wanted []string) {
 		home = a.fresh(u).Home
 	}
 	if e, ok := t.Predicted(APath, home); ok && home != "" {
+		if vague, is := e.State.(Unforeseen); is {
+			return vague
+		}
 		a.homeExists = !e.Gone
 	}
+	return nil
 }
 
 // fresh is the account that useradd would make.

@@ -71,11 +71,23 @@ func confirmKinds(t *testing.T, ctx context.Context, c *Client) {
 		assert.Equal(t, want, k.plural, word)
 		assert.Equal(t, want != "namespaces", k.namespaced, word)
 	}
+	for ref, want := range map[modules.Ref]modules.Ref{
+		{Kind: "deploy", Name: "x"}:                          {Kind: "Deployment.apps", APIVersion: "apps/v1", Namespace: "default", Name: "x"},
+		{Kind: "Deployment.apps", Namespace: "n", Name: "x"}: {Kind: "Deployment.apps", APIVersion: "apps/v1", Namespace: "n", Name: "x"},
+		{Kind: "pods", APIVersion: "v1", Namespace: "*"}:     {Kind: "Pod", APIVersion: "v1", Namespace: "*"},
+		{Kind: "ns", Namespace: "n", Name: "x"}:              {Kind: "Namespace", APIVersion: "v1", Name: "x"},
+	} {
+		own, err := c.Resolve(ctx, ref)
+		require.NoError(t, err)
+		assert.Equal(t, want, own)
+	}
 	for _, unknown := range []modules.Ref{
 		{Kind: "felixconfigs"}, {Kind: "pods.apps"}, {Kind: "pod", APIVersion: "v2"}, {Kind: ""}, {Kind: "pods/log"},
 	} {
 		_, err := c.resolve(ctx, unknown)
 		assert.ErrorContains(t, err, fmt.Sprintf("serves no kind %q", unknown.Kind))
+		var typed *modules.KindError
+		assert.ErrorAs(t, err, &typed)
 	}
 	_, err := c.resolve(ctx, modules.Ref{Kind: "Deployment.extensions"})
 	assert.ErrorContains(t, err, `it serves "deployment" of apps/v1`)
