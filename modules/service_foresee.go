@@ -38,7 +38,7 @@ func (u unitState) foresee(t Target, name string, reread bool) (unitState, error
 	}
 	if ok {
 		unit, _ := e.State.(Unit)
-		now.become(unit.Active, "", unit.Boot)
+		now.become(unit.Active, unit.Boot)
 		now.rereadUnless(missing && !reread, t, full)
 		return now, nil
 	}
@@ -50,12 +50,12 @@ func (u unitState) foresee(t Target, name string, reread bool) (unitState, error
 	case missing && written && unsure:
 		return u, vague
 	case missing && written:
-		now.become("inactive", "not started yet", bootOf(file))
+		now.become("inactive", bootOf(file))
 		now["CanReload"] = canReload(file)
 	case missing && packaged && err != nil:
 		return u, err
 	case missing && packaged && !brings.Gone:
-		now.become(notThere, "", notThere)
+		now.become(notThere, notThere)
 	case missing:
 		return u, hoped(t, fmt.Sprintf("unit %q", name), nil)
 	case packaged && brings.Gone:
@@ -66,12 +66,12 @@ func (u unitState) foresee(t Target, name string, reread bool) (unitState, error
 }
 
 // become is a unit in another state. What is empty stays as it is.
-func (u unitState) become(active, sub, boot string) {
+func (u unitState) become(active, boot string) {
 	if u["LoadState"] != "masked" || boot != "" && boot != "masked" {
 		u["LoadState"] = "loaded"
 	}
 	if active != "" && active != u["ActiveState"] {
-		u["ActiveState"], u["SubState"] = active, sub
+		u["ActiveState"], u["SubState"] = active, map[bool]string{true: "dead"}[active == "inactive"]
 		delete(u, "ActiveEnterTimestamp")
 	}
 	if boot != "" {
