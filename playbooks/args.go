@@ -58,6 +58,21 @@ func (r *reader) arguments(def modules.Def, key, written, extra *yaml.Node) *Arg
 	return a
 }
 
+// Free are the keys that the user named and not the module: the variables of
+// set_fact. Task.Args is nil for a task without arguments; it has none.
+func (a *Args) Free() []string {
+	if a == nil {
+		return nil
+	}
+	var names []string
+	for name := range source.Pairs(a.node) {
+		if arg, known := a.known[name.Value]; !known || arg.Rest {
+			names = append(names, name.Value)
+		}
+	}
+	return names
+}
+
 // text is what was written for an argument.
 func (a *Args) text(name string) string {
 	for key, value := range source.Pairs(a.node) {

@@ -131,6 +131,11 @@ func (p *play) record(t *playbooks.Task, h *host, d done, how turn, counts bool)
 // keep stores the facts that a task found or set, and what it registers.
 func (p *play) keep(t *playbooks.Task, h *host, d done) {
 	p.others.forget()
+	if d.result.Status == Unknown && t.Def.Facts == modules.SetFacts {
+		for _, name := range t.Args.Free() { // a plan that does not know a value must not keep the one before
+			h.set[name] = jinja.Unknown{Reason: d.result.Msg}
+		}
+	}
 	if d.result.Status != Failed {
 		switch t.Def.Facts {
 		case modules.HostFacts:

@@ -30,3 +30,23 @@ func TestAPlanDoesNotGuessWhatChangedWhenWillSay(t *testing.T) {
 	}, got.lines())
 	require.Empty(t, got.fleet.did)
 }
+
+// TestAFactThatAPlanCannotKnow is one that later tasks cannot know either: it is
+// not undefined, and not what it was before.
+func TestAFactThatAPlanCannotKnow(t *testing.T) {
+	got := carry(t, `
+- hosts: h1
+  gather_facts: false
+  vars: {shade: red}
+  tasks:
+  - {name: a, command: "true", register: r}
+  - {name: b, set_fact: {shade: "{{ r.stdout }}", other: "{{ r.stdout }}"}}
+  - {name: c, command: "echo {{ shade }}"}
+  - {name: d, command: "true", when: other == "x"}
+  - {name: e, set_fact: {maybe: 1}, when: other == "x"}
+  - {name: f, debug: {msg: "{{ maybe | default('none') }}"}}
+`, planning)
+	require.NoError(t, got.err)
+	require.Equal(t, []string{"a h1 run", "b h1 known after apply", "c h1 known after apply", "d h1 known after apply",
+		"e h1 known after apply", "f h1 known after apply"}, got.lines())
+}
