@@ -65,13 +65,18 @@ func (l *lines) String() string { return l.text.String() }
 const bound = 30 * time.Second
 
 // begin starts an apply of the slow playbook and returns when its first task is
-// at work. The first message that has the words ends the channel.
+// at work. When its errors have the words, told returns.
 func begin(t *testing.T, words string, stdout io.Writer) *program {
+	t.Helper()
+	return beginWith(t, words, func(p *program) { p.cmd.Stdout, p.cmd.Stderr = stdout, p.stderr })
+}
+
+func beginWith(t *testing.T, words string, streams func(*program)) *program {
 	t.Helper()
 	p := &program{t: t, dir: t.TempDir(), stderr: &lines{want: words, found: make(chan struct{})}}
 	require.NoError(t, os.WriteFile(filepath.Join(p.dir, "site.yaml"), []byte(slow), 0o600))
-	p.cmd = p.command("apply", "site.yaml", "-i", "localhost,")
-	p.cmd.Stdout, p.cmd.Stderr = stdout, p.stderr
+	p.cmd = p.command("apply", "--yes", "site.yaml", "-i", "localhost,")
+	streams(p)
 	require.NoError(t, p.cmd.Start())
 	t.Cleanup(func() { p.file("go-on") }) // whatever is left at work ends
 	p.until("the task begins", func() bool { return p.has("begun") })
@@ -176,18 +181,29 @@ func TestTheFirstSignalLetsTheTaskEnd(t *testing.T) {
 }
 
 func TestTheSecondSignalEndsTheTask(t *testing.T) {
-	p := begin(t, "no new tasks", io.Discard)
-	p.signal(os.Interrupt)
-	p.told()
-	p.signal(os.Interrupt)
-	require.Equal(t, 130, p.code(), p.stderr.String())
-	require.Contains(t, p.stderr.String(), "ending what is at work")
-	require.Empty(t, p.log())
-	require.NotContains(t, p.outcomes(), "Slow one changed")
-	p.file("go-on")
-	out, err := p.command("resume", "--unknown=rerun").CombinedOutput()
-	require.NoErrorf(t, err, "%s", out)
-	require.Equal(t, "slow\nnext\n", p.log())
+	for decision, log := range map[string]string{"rerun": "slow\nnext\n", "skip": "next\n"} {
+		t.Run(decision, func(t *testing.T) {
+			p := begin(t, "no new tasks", io.Discard)
+			p.signal(os.Interrupt)
+			p.told()
+			p.signal(os.Interrupt)
+			require.Equal(t, 130, p.code(), p.stderr.String())
+			require.Contains(t, p.stderr.String(), "ending what is at work")
+			require.Empty(t, p.log())
+			require.NotContains(t, p.outcomes(), "Slow one changed")
+
+			p.file("go-on")
+			undecided := p.command("resume")
+			out, err := undecided.CombinedOutput()
+			require.Error(t, err)
+			require.Equal(t, 2, undecided.ProcessState.ExitCode())
+			require.Contains(t, string(out), "resume with --unknown=rerun or --unknown=skip")
+			require.Empty(t, p.log())
+			out, err = p.command("resume", "--unknown", decision).CombinedOutput()
+			require.NoErrorf(t, err, "%s", out)
+			require.Equal(t, log, p.log())
+		})
+	}
 }
 
 func TestAKilledRunIsResumedAndItsCommandNotRunTwice(t *testing.T) {

@@ -196,11 +196,11 @@ func (f *applyFlags) begin(ctx context.Context, w *work, signed *plan.Plan, chec
 		return err
 	}
 	l := &live{work: w, project: p, key: k, patience: f.state.patience, signed: signed}
-	pending, err := p.Pending(w.name(p))
+	left, err := pending(w.env, p, w.name(p))
 	if err != nil {
 		return err
 	}
-	l.pending = l.planned(pending)
+	l.pending = l.planned(left)
 	if ctx.Err() != nil {
 		return status(exitInterrupted) // before anything began
 	}

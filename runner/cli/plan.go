@@ -106,7 +106,7 @@ func (w *work) plan(ctx context.Context, s *state, keep bool) (*foreseen, error)
 	r := w.engine(show)
 	r.Plan = true
 	if p != nil {
-		if r.Pending, err = p.Pending(w.name(p)); err != nil {
+		if r.Pending, err = pending(w.env, p, w.name(p)); err != nil {
 			return nil, err
 		}
 	}

@@ -70,6 +70,9 @@ func (f *resumeFlags) run(ctx context.Context, env *Env, run string) error {
 		return err
 	}
 	defer unlock()
+	if ctx.Err() != nil {
+		return status(exitInterrupted)
+	}
 	if err := f.reopen(l); err != nil {
 		return err
 	}
@@ -135,7 +138,7 @@ func (f *resumeFlags) reopen(l *live) error {
 	if err := f.same(contents.Header, now); err != nil {
 		return err
 	}
-	pending, err := l.project.Pending(contents.Header.Playbook)
+	left, err := pending(l.env, l.project, contents.Header.Playbook)
 	if err != nil {
 		return err
 	}
@@ -146,7 +149,7 @@ func (f *resumeFlags) reopen(l *live) error {
 	if contents.Notice != "" {
 		l.warn("%s", contents.Notice)
 	}
-	l.past, l.pending = l.remember(contents.Records(), pending)
+	l.past, l.pending = l.remember(contents.Records(), left)
 	return nil
 }
 

@@ -7,10 +7,12 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"runbook/runner"
 	"runbook/runner/project"
 )
 
@@ -98,6 +100,19 @@ func (s *state) lock(ctx context.Context, env *Env, p *project.Project) (unlock 
 			fmt.Fprintln(env.Stderr, "runbook:", err)
 		}
 	}, nil
+}
+
+// pending is the handlers that runs of a playbook left. Where a journal cannot be
+// read, what it has to say of handlers is unknown: people are told.
+func pending(env *Env, p *project.Project, playbook string) ([]runner.Notification, error) {
+	all, err := p.State()
+	if err != nil {
+		return nil, err
+	}
+	for _, notice := range all.Notices {
+		fmt.Fprintln(env.Stderr, "runbook:", notice)
+	}
+	return slices.DeleteFunc(all.Pending, func(n runner.Notification) bool { return n.Playbook != playbook }), nil
 }
 
 // key is the project's key: the file that RUNBOOK_KEY_FILE names, else the
