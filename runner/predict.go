@@ -49,19 +49,11 @@ func (p *predictions) perhaps(machine, task, reason string, c modules.Change) {
 func (p *predictions) put(machine, task string, c modules.Change, doubt *modules.Unforeseen) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.machines == nil {
-		p.machines = map[string]*foreseen{}
-	}
-	m := p.machines[machine]
-	if m == nil {
-		m = &foreseen{things: map[modules.Thing]map[string]modules.Effect{}}
-		p.machines[machine] = m
-	}
-	for _, e := range slices.Concat(m.ofSteps(c.Steps), c.Effects) {
+	for _, e := range slices.Concat(p.on(machine).ofSteps(c.Steps), c.Effects) {
 		if doubt != nil {
 			e.State, e.Gone = *doubt, false
 		}
-		m.put(e, task)
+		p.on(homeOf(machine, e.Thing)).put(e, task)
 	}
 }
 
@@ -84,7 +76,7 @@ func (p *predictions) of(machine string) func(modules.Thing, string) (modules.Ef
 	return func(thing modules.Thing, name string) (modules.Effect, bool) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		m := p.machines[machine]
+		m := p.machines[homeOf(machine, thing)]
 		if m == nil {
 			return modules.Effect{}, false
 		}

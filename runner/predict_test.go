@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"runbook/modules"
+	"runbook/playbooks/jinja"
 )
 
 // told is what tasks of a plan, named a, b, c..., would change on the machine m.
@@ -252,4 +253,32 @@ func TestPredictionsAreSafeForManyHosts(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+func TestWhatMayRunMayLeaveAnything(t *testing.T) {
+	p := told(taking(modules.Write{Path: "/x"}), leaving(newDir("/d")))
+	c := taking(modules.Write{Path: "/y"}, modules.Remove{Path: "/x"})
+	c.Effects = []modules.Effect{{Thing: modules.APackage, Name: "web", State: "1"}}
+	p.perhaps("m", "c", "whether it runs", c)
+	foresee := p.of("m")
+	for name, thing := range map[string]modules.Thing{"/y": modules.APath, "/x": modules.APath, "web": modules.APackage} {
+		e, ok := foresee(thing, name)
+		assert.True(t, ok)
+		assert.False(t, e.Gone, "that is not known")
+		assert.Equal(t, modules.Unforeseen{Reason: "whether it runs"}, e.State)
+	}
+	e, _ := foresee(modules.APath, "/d")
+	assert.IsType(t, modules.File{}, e.State, "what it does not touch stays foreseen")
+}
+
+func TestWhatAResultDoesNotKnowIsUnknown(t *testing.T) {
+	v := registered(map[string]any{"stat": map[string]any{"exists": true, "mtime": modules.Unforeseen{Reason: "why"}}, "list": []any{1, modules.Unforeseen{Reason: "why"}}})
+	unknown, found := jinja.FindUnknown(v)
+	require.True(t, found)
+	assert.Equal(t, "why", unknown.Reason)
+	stat, _ := v.(*jinja.Dict).Get("stat")
+	exists, _ := stat.(*jinja.Dict).Get("exists")
+	assert.Equal(t, jinja.Bool(true), exists)
+	_, found = jinja.FindUnknown(registered(map[string]any{"a": []any{"b"}}))
+	assert.False(t, found)
 }
