@@ -56,7 +56,9 @@ func lookup(kinds []kind, ref modules.Ref) (kind, bool) {
 }
 
 func unknownKind(kinds []kind, ref modules.Ref) error {
-	wrong := func(format string, args ...any) error { return &modules.KindError{Message: fmt.Sprintf(format, args...)} }
+	wrong := func(format string, args ...any) error {
+		return &modules.KindError{Message: fmt.Sprintf(format, args...)}
+	}
 	var words []string
 	for _, k := range kinds {
 		words = append(words, k.plural, strings.ToLower(k.Kind))
