@@ -139,7 +139,6 @@ func (c *checkpoint) apply(deltas []delta) {
 		pending.put(w)
 	}
 	for _, d := range deltas {
-		c.Turn = max(c.Turn, d.turn)
 		for _, n := range d.notices {
 			pending.take(n)
 		}

@@ -89,7 +89,10 @@ func TestPendingNotifications(t *testing.T) {
 			one(web, outcome(1, "tasks/5", "node1", runner.OK))}, []string{restart}},
 		"died in a step, handled by another run": {[]life{one(web, intending(1, "node1")), two(web, handler(1, "restart", "node1", runner.Changed), done)}, nil},
 		"dropped":                                {[]life{one(web, changes(1, "node1"), failed), {drop: "restart"}}, nil},
-		"dropped too soon":                       {[]life{one(web, changes(1, "node1")), {drop: "restart"}, one(web, notifying(outcome(1, "tasks/1", "node1", runner.Changed), "restart"))}, []string{restart}},
+		"dropped, then resumed":                  {[]life{one(web, changes(1, "node1")), {drop: "restart"}, one(web, outcome(1, "tasks/1", "node1", runner.OK))}, nil},
+		"handled by another run, then resumed": {[]life{one(web, changes(1, "node1")), two(web, handler(1, "restart", "node1", runner.Changed), done),
+			one(web, outcome(1, "tasks/1", "node1", runner.OK))}, nil},
+		"dropped too soon": {[]life{one(web, changes(1, "node1")), {drop: "restart"}, one(web, notifying(outcome(1, "tasks/1", "node1", runner.Changed), "restart"))}, []string{restart}},
 		"adopted, of a run that nobody knows": {[]life{one(web, runner.Adopted{Pending: []runner.Notification{
 			{Playbook: "site.yaml", Play: "web", Handler: "restart", Host: "node1", Run: "20260101-000000-gone"}}})}, []string{restart}},
 	}

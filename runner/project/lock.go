@@ -134,18 +134,27 @@ func (p *Project) seize() (*os.File, error) {
 		}
 		return nil, fmt.Errorf("%s: %w; the filesystem must know flock", name, err)
 	}
-	mine, err := f.Stat()
-	if err == nil {
-		var there os.FileInfo
-		if there, err = os.Stat(name); err == nil && os.SameFile(mine, there) {
-			return f, nil
-		}
-	}
-	_ = f.Close() // somebody has put another file in its place: that one counts
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	if ok, err := stands(f, name); ok {
+		return f, nil
+	} else if err != nil {
+		_ = f.Close()
 		return nil, err
 	}
+	_ = f.Close() // somebody has put another file in its place: that one counts
 	return nil, nil
+}
+
+// stands says whether the open file is the one that others find by its name.
+func stands(f *os.File, name string) (bool, error) {
+	mine, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	there, err := os.Stat(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(mine, there), err
 }
 
 func flock(f *os.File, how int) error {

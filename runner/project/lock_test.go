@@ -107,6 +107,7 @@ func TestTheLockIsFreeWhenItsHolderIsKilled(t *testing.T) {
 	require.Equal(t, run, got.ID)
 	require.NoError(t, unlock())
 	require.NoError(t, unlock(), "twice does no harm")
+	require.NoFileExists(t, w.path(infoFile), "it says nothing of who is not there")
 }
 
 func TestALockIsWaitedFor(t *testing.T) {
@@ -175,14 +176,22 @@ func TestListingRunsDoesNotStandInTheWayOfALock(t *testing.T) {
 }
 
 func TestALockFileThatWasReplacedDoesNotCount(t *testing.T) {
-	w := newWorld(t)
-	require.NoError(t, os.Rename(w.path(lockFile), w.path("aside")))
-	require.NoError(t, os.WriteFile(w.path(lockFile), nil, 0o600))
-	second, err := Open(w.Dir())
+	w := bareWorld(t)
+	f, err := w.seize()
 	require.NoError(t, err)
-	unlock, err := second.Lock(t.Context(), Info{}, 0, nil)
-	require.NoError(t, err, "the file that others find is the one that counts")
-	require.NoError(t, unlock())
+	require.NotNil(t, f)
+	defer func() { require.NoError(t, f.Close()) }()
+	check := func(want bool) {
+		t.Helper()
+		ok, err := stands(f, w.path(lockFile))
+		require.NoError(t, err)
+		require.Equal(t, want, ok)
+	}
+	check(true)
+	require.NoError(t, os.Remove(w.path(lockFile)))
+	check(false)
+	require.NoError(t, os.WriteFile(w.path(lockFile), nil, 0o600))
+	check(false)
 }
 
 func TestALockThatAChildHolds(t *testing.T) {

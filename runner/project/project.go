@@ -124,10 +124,14 @@ func (p *Project) furnish() error {
 		}
 		used = used || len(entries) > 0
 	}
-	if used || !missing(p.path(stateFile)) || !missing(p.path(copyFile)) {
+	if used || !missing(p.path(stateFile)) {
 		return nil
 	}
-	return p.save(&checkpoint{}, false) // from now on a missing one was lost
+	c, _, _, err := p.load()
+	if err != nil {
+		return err
+	}
+	return p.save(c, false) // from now on a missing one was lost
 }
 
 func missing(path string) bool {

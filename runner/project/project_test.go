@@ -20,6 +20,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(holdEnv); dir != "" {
 		holdForever(dir)
 	}
+	if dir := os.Getenv(busyEnv); dir != "" {
+		busyForever(dir)
+	}
 	goleak.VerifyTestMain(m)
 }
 
