@@ -58,21 +58,53 @@ func blank(t *testing.T, data []byte) string {
 	return strings.Join(lines, "")
 }
 
+var everyRecord = map[kind]any{
+	aHeader: Header{}, aResumed: Resumed{}, aDropped: Dropped{},
+	anAdopted: runner.Adopted{}, aBatch: runner.BatchBegun{}, anIntent: runner.Intent{}, anOutcome: runner.Outcome{}, aHalted: runner.Halted{}, anEnded: runner.Ended{},
+}
+
+// fieldsOf are the names of a record's fields in its line.
+func fieldsOf(record any) []string {
+	var names []string
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(record)) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" || f.Anonymous {
+			continue
+		}
+		if name == "" {
+			name = f.Name
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// `runbook doc journal` names every kind of record, and every field of it.
+func TestTheDocumentationNamesEveryField(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("..", "cli", "topics", "journal.md"))
+	require.NoError(t, err)
+	rows := map[string]string{}
+	for line := range strings.Lines(string(data)) {
+		if cells := strings.Split(line, " | "); len(cells) == 3 {
+			rows[strings.TrimPrefix(cells[0], "| ")] = cells[2]
+		}
+	}
+	for k, r := range everyRecord {
+		words := strings.FieldsFunc(rows[string(k)], func(c rune) bool { return strings.ContainsRune(" ,|\n", c) })
+		for _, name := range fieldsOf(r) {
+			if name != "at" {
+				require.Contains(t, words, name, "the row of %s", k)
+			}
+		}
+	}
+}
+
 // A record whose field had the name of one of the line's would be read wrong,
 // and only sometimes.
 func TestNoRecordHasAFieldOfTheLine(t *testing.T) {
 	taken := map[string]bool{"v": true, "seq": true, "ev": true, "prev": true, "crc": true, "out": true, "err": true, "large": true}
-	for _, r := range []any{
-		Header{}, Resumed{}, Dropped{},
-		runner.Adopted{}, runner.BatchBegun{}, runner.Intent{}, runner.Outcome{}, runner.Halted{}, runner.Ended{},
-	} {
-		fields := reflect.VisibleFields(reflect.TypeOf(r))
-		require.NotEmpty(t, fields)
-		for _, f := range fields {
-			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-			if name == "" {
-				name = f.Name
-			}
+	for _, r := range everyRecord {
+		for _, name := range fieldsOf(r) {
 			require.False(t, taken[strings.ToLower(name)], "%T has the field %s", r, name)
 		}
 	}
