@@ -60,13 +60,10 @@ const notFound = 2
 // groupNow is the group as it is, or as earlier tasks of a plan would have made
 // it; nil where there is none.
 func groupNow(t Target, name string, out Output) (*groupEntry, error) {
-	if e, ok := t.Predicted(AGroup, name); ok {
-		if vague, is := e.State.(Unforeseen); is {
-			return nil, vague
-		}
-		return predictedGroup(e), nil
-	}
+	e, ahead, err := foreseen(t, AGroup, name)
 	switch {
+	case ahead || err != nil:
+		return predictedGroup(e), err
 	case out.Code == notFound:
 		return nil, nil
 	case out.Code != 0:

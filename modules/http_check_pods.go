@@ -23,8 +23,13 @@ func (h *httpCheck) askPods(ctx context.Context, t Target, who httpPods) ([]http
 	if err != nil {
 		return nil, err
 	}
-	pods, err := cluster.List(ctx, Ref{Kind: "pods", Namespace: who.namespace, Selector: who.selector})
+	now := outlook{Cluster: cluster, target: t}
+	selected := Ref{Kind: "pods", Namespace: who.namespace, Selector: who.selector}
+	pods, err := now.List(ctx, selected)
 	if err != nil {
+		return nil, err
+	}
+	if err := now.settled(pods...); err != nil {
 		return nil, err
 	}
 	var running []httpPod
@@ -43,6 +48,10 @@ func (h *httpCheck) askPods(ctx context.Context, t Target, who httpPods) ([]http
 		return nil, err
 	}
 	if len(answers) == 0 {
+		var unforeseen Unforeseen
+		if err := now.none(ctx, selected); errors.As(err, &unforeseen) {
+			return nil, unforeseen
+		}
 		return nil, fmt.Errorf("from: the selector %q finds no pod that runs or will run in namespace %q", who.selector, who.namespace)
 	}
 	return answers, nil

@@ -115,6 +115,18 @@ func (c podCluster) List(_ context.Context, ref Ref) ([]Object, error) {
 	return c.pods, nil
 }
 
+func (c podCluster) Resolve(_ context.Context, ref Ref) (Ref, error) {
+	ref.Kind = map[string]string{"pods": "Pod", "namespace": "Namespace"}[ref.Kind]
+	return ref, nil
+}
+
+func (c podCluster) Get(_ context.Context, ref Ref) (Object, error) {
+	if ref.Kind != "namespace" || ref.Name != "shop" {
+		return nil, errors.New("unexpected get")
+	}
+	return nil, nil
+}
+
 func (c podCluster) Query(ctx context.Context, in PodCommand) (Output, error) {
 	if c.fail != nil {
 		return Output{}, c.fail
@@ -257,6 +269,28 @@ func TestHTTPCheckWhichPods(t *testing.T) {
 				have = append(have, d.Have)
 			}
 			assert.Equal(t, c.have, have)
+		})
+	}
+}
+
+// Which pods will answer is not known before the plan is carried out.
+func TestHTTPCheckOfPodsToCome(t *testing.T) {
+	pod := webPod("a", "Running")
+	pod["metadata"].(map[string]any)["ownerReferences"] = []any{map[string]any{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "web", "controller": true}}
+	for name, c := range map[string]struct {
+		pods      []Object
+		predicted string
+		reason    string
+	}{
+		"of a workload that changes": {[]Object{pod}, "DaemonSet.apps/shop/web", `the pods of daemonset shop/web, which the task "x" changes`},
+		"of a namespace to come":     {nil, "Namespace//shop", `what pods with app=web in namespace shop there will be, after the task "x"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHTTPCheck("http://localhost:1")
+			h.From = map[string]any{"pod": map[string]any{"namespace": "shop", "selector": "app=web"}}
+			target := &fake{cluster: podCluster{pods: c.pods}, predicted: []Effect{{Thing: AnObject, Name: c.predicted, State: Object{}, By: "x"}}}
+			_, err := h.Check(t.Context(), target)
+			assert.Equal(t, Unforeseen{Reason: c.reason}, err)
 		})
 	}
 }

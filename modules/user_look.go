@@ -163,10 +163,11 @@ func (a *account) passwd(line string) error {
 // foresee lays what earlier tasks of a plan would have made over what is there.
 func (a *account) foresee(t Target, u *userWish, wanted []string) error {
 	for _, g := range append(slices.Clone(wanted), u.Name) {
-		if e, ok := t.Predicted(AGroup, g); ok {
-			if vague, is := e.State.(Unforeseen); is {
-				return vague
-			}
+		e, ahead, err := foreseen(t, AGroup, g)
+		if err != nil {
+			return err
+		}
+		if ahead {
 			delete(a.known, g)
 			if entry := predictedGroup(e); entry != nil {
 				a.known[g] = entry.Group
@@ -174,14 +175,15 @@ func (a *account) foresee(t Target, u *userWish, wanted []string) error {
 		}
 	}
 	_, a.ownGroup = a.known[u.Name]
-	if e, ok := t.Predicted(AUser, u.Name); ok {
+	e, ahead, err := foreseen(t, AUser, u.Name)
+	if err != nil {
+		return err
+	}
+	if ahead {
 		a.exists, a.by = !e.Gone, byTask(e.By)
 		a.User = User{Name: u.Name, UID: -1, GID: -1}
-		switch state := e.State.(type) {
-		case User:
+		if state, known := e.State.(User); known {
 			a.User = state
-		case Unforeseen:
-			return state
 		}
 		a.primary, a.homeExists = "", false
 	}
@@ -189,13 +191,14 @@ func (a *account) foresee(t Target, u *userWish, wanted []string) error {
 	if !a.exists || u.Home != "" {
 		home = a.fresh(u).Home
 	}
-	if e, ok := t.Predicted(APath, home); ok && home != "" {
-		if vague, is := e.State.(Unforeseen); is {
-			return vague
-		}
+	if home == "" {
+		return nil
+	}
+	e, ahead, err = foreseen(t, APath, home)
+	if ahead {
 		a.homeExists = !e.Gone
 	}
-	return nil
+	return err
 }
 
 // fresh is the account that useradd would make.
