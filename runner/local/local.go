@@ -3,6 +3,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"net"
 
 	"runbook/modules"
@@ -35,7 +36,7 @@ func (h *Host) As(_ context.Context, as shell.Become) (*Host, error) {
 
 // Query runs a read-only command. It is ended when runbook dies.
 func (h *Host) Query(ctx context.Context, cmd modules.Run) (out modules.Output, err error) {
-	err = h.shells.With(ctx, h.as, func(s *shell.Shell) error {
+	err = h.with(ctx, func(s *shell.Shell) error {
 		out, err = s.Query(ctx, cmd)
 		return err
 	})
@@ -45,18 +46,23 @@ func (h *Host) Query(ctx context.Context, cmd modules.Run) (out modules.Output, 
 // Lock makes the run the only one that changes this machine as its user, as
 // shell.Lock does. Another run's lock is a *shell.Held.
 func (h *Host) Lock(ctx context.Context, by shell.Holder) (grip shell.Grip, err error) {
-	err = h.shells.With(ctx, h.as, func(s *shell.Shell) error {
+	err = h.with(ctx, func(s *shell.Shell) error {
 		grip, err = s.Lock(ctx, by)
 		return err
 	})
 	return grip, err
 }
 
+// Unlock gives the lock back.
+func (h *Host) Unlock(ctx context.Context) error {
+	return h.shells.With(ctx, h.as, func(s *shell.Shell) error { return s.Unlock(ctx) })
+}
+
 // Do runs a command that changes this machine, once under each name. A non-zero exit
 // code is no error. When the shell is lost the
 // command goes on: Collect says what it came to.
 func (h *Host) Do(ctx context.Context, id string, cmd modules.Run) (out modules.Output, err error) {
-	err = h.shells.With(ctx, h.as, func(s *shell.Shell) error {
+	err = h.with(ctx, func(s *shell.Shell) error {
 		out, err = s.Do(ctx, id, cmd)
 		return err
 	})
@@ -65,7 +71,7 @@ func (h *Host) Do(ctx context.Context, id string, cmd modules.Run) (out modules.
 
 // Collect says what became of the command of that name, and waits while it runs.
 func (h *Host) Collect(ctx context.Context, id string) (fate shell.Fate, out modules.Output, err error) {
-	err = h.shells.With(ctx, h.as, func(s *shell.Shell) error {
+	err = h.with(ctx, func(s *shell.Shell) error {
 		fate, out, err = s.Collect(ctx, id)
 		return err
 	})
@@ -74,12 +80,12 @@ func (h *Host) Collect(ctx context.Context, id string) (fate shell.Fate, out mod
 
 // Forget drops what this machine keeps of commands that have ended.
 func (h *Host) Forget(ctx context.Context, ids []string) error {
-	return h.shells.With(ctx, h.as, func(s *shell.Shell) error { return s.Forget(ctx, ids) })
+	return h.with(ctx, func(s *shell.Shell) error { return s.Forget(ctx, ids) })
 }
 
 // ReadFile reads a file with its mode and owner. A missing file is an answer.
 func (h *Host) ReadFile(ctx context.Context, path string) (file modules.File, err error) {
-	err = h.shells.With(ctx, h.as, func(s *shell.Shell) error {
+	err = h.with(ctx, func(s *shell.Shell) error {
 		file, err = s.ReadFile(ctx, path)
 		return err
 	})
@@ -88,18 +94,38 @@ func (h *Host) ReadFile(ctx context.Context, path string) (file modules.File, er
 
 // Write puts a whole file in place, atomically.
 func (h *Host) Write(ctx context.Context, w modules.Write) error {
-	return h.shells.With(ctx, h.as, func(s *shell.Shell) error { return s.Write(ctx, w) })
+	return h.with(ctx, func(s *shell.Shell) error { return s.Write(ctx, w) })
 }
 
 // Remove deletes a path. One that is not there is as asked.
 func (h *Host) Remove(ctx context.Context, r modules.Remove) error {
-	return h.shells.With(ctx, h.as, func(s *shell.Shell) error { return s.Remove(ctx, r) })
+	return h.with(ctx, func(s *shell.Shell) error { return s.Remove(ctx, r) })
 }
 
 // DialContext connects from this machine.
 func (h *Host) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	var d net.Dialer
 	return d.DialContext(ctx, network, addr)
+}
+
+// Lost is the error of a shell that ended in the middle of something. To the
+// engine it is what a lost connection is: another shell can say how it ended.
+type Lost struct{ Err error }
+
+func (e *Lost) Error() string { return "this machine: " + e.Err.Error() }
+func (e *Lost) Unwrap() error { return e.Err }
+
+// Unreachable tells the engine what kind of error this is.
+func (e *Lost) Unreachable() bool { return true }
+
+// with runs do on the shell of the host's user.
+func (h *Host) with(ctx context.Context, do func(*shell.Shell) error) error {
+	err := h.shells.With(ctx, h.as, do)
+	var lost *shell.Lost
+	if errors.As(err, &lost) {
+		return &Lost{err}
+	}
+	return err
 }
 
 // Close ends every command that still runs and the shells, of every user.

@@ -117,3 +117,28 @@ func TestCloseEndsCommands(t *testing.T) {
 	require.NoError(t, <-ended)
 	assert.NoDirExists(t, "/proc/"+pid)
 }
+
+// TestALostShellIsALostConnection: the engine asks another shell what became of
+// the command.
+func TestALostShellIsALostConnection(t *testing.T) {
+	ctx, h := open(t)
+	by := shell.Holder{Run: "run1", Session: "s1", Who: "tester@here"}
+	_, err := h.Lock(ctx, by)
+	require.NoError(t, err)
+	note := filepath.Join(t.TempDir(), "log")
+	cmd := modules.Run{Shell: `echo did >>` + note + `; kill -KILL "$(cut -d" " -f4 /proc/$PPID/stat)"; sleep 2; echo out`}
+	_, err = h.Do(ctx, "suicidal", cmd)
+	var unreachable interface{ Unreachable() bool }
+	require.ErrorAs(t, err, &unreachable)
+	require.True(t, unreachable.Unreachable())
+	var lost *shell.Lost
+	require.ErrorAs(t, err, &lost)
+	_, err = h.Lock(ctx, by)
+	require.NoError(t, err)
+	out, err := h.Do(ctx, "suicidal", cmd)
+	require.NoError(t, err)
+	assert.Equal(t, "out\n", out.Stdout)
+	did, err := os.ReadFile(note)
+	require.NoError(t, err)
+	assert.Equal(t, "did\n", string(did))
+}
