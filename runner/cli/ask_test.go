@@ -13,21 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// trigger calls a function once the text has been written to it.
-type trigger struct {
-	bytes.Buffer
-	text string
-	call func()
-}
-
-func (t *trigger) Write(p []byte) (int, error) {
-	n, err := t.Buffer.Write(p)
-	if strings.Contains(t.String(), t.text) {
-		t.call()
-	}
-	return n, err
-}
-
 func playbook(t *testing.T, text string) string {
 	t.Helper()
 	t.Chdir(t.TempDir()) // where runs are kept
@@ -42,23 +27,32 @@ func TestAnInterruptedRunExitsWith130(t *testing.T) {
 - hosts: localhost
   gather_facts: false
   tasks:
-  - {name: Sleep, command: sleep 600}
+  - {name: Sleep, shell: "touch {{ playbook_dir }}/begun; sleep 600"}
   - {name: Never, command: "true"}
 `)
-	// Both bounds are for a run that does not heed the interruption.
+	// The bounds are for a run that does not heed the interruption.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	ctx, interrupt := context.WithCancel(ctx)
-	out := &trigger{text: "TASK [Sleep]", call: interrupt}
-	var stderr bytes.Buffer
-	code := Main(ctx, Env{
-		Args:  []string{"apply", path, "-i", "localhost,"},
-		Stdin: strings.NewReader(""), Stdout: out, Stderr: &stderr, Getenv: func(string) string { return "" },
-	})
-	require.Equal(t, exitInterrupted, code, stderr.String())
-	require.Contains(t, out.String(), "how far it came is not known")
-	require.Contains(t, out.String(), "INTERRUPTED")
-	require.NotContains(t, out.String(), "Never")
+	defer interrupt()
+	var stdout, stderr bytes.Buffer
+	ended := make(chan int)
+	go func() {
+		ended <- Main(ctx, Env{
+			Args:  []string{"apply", path, "-i", "localhost,"},
+			Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Getenv: func(string) string { return "" },
+		})
+	}()
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(filepath.Join(filepath.Dir(path), "begun"))
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
+	interrupt()
+	require.Equal(t, exitInterrupted, <-ended, stderr.String())
+	require.Contains(t, stdout.String(), "how far it came is not known")
+	require.Contains(t, stdout.String(), "INTERRUPTED")
+	require.NotContains(t, stdout.String(), "Never")
+	require.Contains(t, stderr.String(), "interrupted: runbook resume 2")
 }
 
 func TestAPasswordIsAskedForOnATerminalOnly(t *testing.T) {
