@@ -55,7 +55,7 @@ func (f *fakeCluster) List(_ context.Context, ref Ref) ([]Object, error) {
 
 // fakeKinds are the words for kinds that the server knows.
 var fakeKinds = map[string]string{
-	"pod": "Pod", "pods": "Pod", "configmap": "ConfigMap", "cm": "ConfigMap", "secret": "Secret", "secrets": "Secret", "node": "Node", "nodes": "Node",
+	"pod": "Pod", "pods": "Pod", "configmap": "ConfigMap", "configmaps": "ConfigMap", "cm": "ConfigMap", "secret": "Secret", "secrets": "Secret", "node": "Node", "nodes": "Node",
 	"events": "Event", "namespace": "Namespace", "ns": "Namespace", "deployment": "Deployment.apps", "deploy": "Deployment.apps",
 	"daemonset": "DaemonSet.apps", "ds": "DaemonSet.apps", "daemonsets": "DaemonSet.apps", "statefulset": "StatefulSet.apps", "replicaset": "ReplicaSet.apps",
 	"felixconfiguration": "FelixConfiguration.v3", "customresourcedefinition": "CustomResourceDefinition.apiextensions.k8s.io",

@@ -85,15 +85,25 @@ func (v outlook) namedAs(ctx context.Context, ref Ref, kind newKind) (named, err
 	return n, err
 }
 
-// foreseen is what is predicted of one object. With its namespace goes whatever
-// is in it.
-func (v outlook) foreseen(n named) (Effect, bool) {
-	if n.Namespace != "" {
-		if e, ok := v.target.Predicted(AnObject, "Namespace//"+n.Namespace); ok && e.Gone {
-			return e, true
+// foreseen is what is predicted of one object. Where the plan makes its
+// namespace, or makes it anew, nothing is in it but what the plan puts there.
+func (v outlook) foreseen(namespace, name string) (Effect, bool) {
+	home, ok := v.target.Predicted(AnObject, "Namespace//"+namespace)
+	if namespace == "" || !ok {
+		return v.target.Predicted(AnObject, name)
+	}
+	if !home.Gone {
+		if e, ok := v.target.Predicted(AnObject, name); ok || !isNew(home) {
+			return e, ok
 		}
 	}
-	return v.target.Predicted(AnObject, n.name())
+	return Effect{Thing: AnObject, Name: name, Gone: true, By: home.By}, true
+}
+
+// isNew tells an object that is yet to come by what only the server gives.
+func isNew(e Effect) bool {
+	o, known := e.State.(Object)
+	return known && uidOf(o) == ""
 }
 
 // Get reads one object as it would be by now; nil where there is none.
@@ -102,7 +112,7 @@ func (v outlook) Get(ctx context.Context, ref Ref) (Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, ok := v.foreseen(n)
+	e, ok := v.foreseen(n.Namespace, n.name())
 	object, known := e.State.(Object)
 	switch {
 	case ok && e.Gone:
@@ -152,12 +162,7 @@ func (v outlook) List(ctx context.Context, ref Ref) ([]Object, error) {
 
 // predicted is what is predicted of an object that was read.
 func (v outlook) predicted(o Object) (Effect, bool) {
-	if namespace := dig[string](o, "metadata", "namespace"); namespace != "" {
-		if e, ok := v.target.Predicted(AnObject, "Namespace//"+namespace); ok && e.Gone {
-			return e, true
-		}
-	}
-	return v.target.Predicted(AnObject, nameOfObject(o))
+	return v.foreseen(dig[string](o, "metadata", "namespace"), nameOfObject(o))
 }
 
 // settled refuses objects whose status nobody can foresee: those that the plan
@@ -228,19 +233,19 @@ func (v outlook) none(ctx context.Context, ref Ref) error {
 // newNamespace is the task that makes a namespace in which the server can check
 // nothing yet; empty where it is there, or nobody makes it.
 func (v outlook) newNamespace(ctx context.Context, namespace string) (by string, err error) {
-	if namespace == "" || namespace == "*" {
-		return "", nil
-	}
 	e, ok := v.target.Predicted(AnObject, "Namespace//"+namespace)
-	if !ok || e.Gone {
+	switch {
+	case namespace == "" || !ok || e.Gone:
 		return "", nil
-	}
-	now, err := v.Cluster.Get(ctx, Ref{Kind: "namespace", APIVersion: "v1", Name: namespace})
-	if now != nil || err != nil {
-		return "", err
+	case isNew(e):
+		return byTask(e.By), nil
 	}
 	if vague, is := e.State.(Unforeseen); is {
-		return "", vague
+		now, err := v.Cluster.Get(ctx, Ref{Kind: "namespace", APIVersion: "v1", Name: namespace})
+		if now == nil && err == nil {
+			return "", vague
+		}
+		return "", err
 	}
-	return byTask(e.By), nil
+	return "", nil
 }

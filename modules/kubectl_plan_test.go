@@ -57,7 +57,7 @@ const (
 
 func TestPlanNamespaceThenObjects(t *testing.T) {
 	p := newPlanned(t, &fakeCluster{
-		objects:  map[string]string{"namespace/new": "", "configmap/c in namespace new": ""},
+		objects:  map[string]string{"namespace/new": ""},
 		previews: map[string]string{makeNew: nsYAML},
 	})
 	assert.Len(t, p.then("Have a namespace", &kubectl{Apply: namespaceNew()}).Steps, 1)
@@ -97,6 +97,38 @@ func TestPlanNamespaceInTheSameManifest(t *testing.T) {
 	assert.Equal(t, []string{makeNew, inNew}, stepLines(c))
 	assert.Contains(t, c.Diffs[1].Want, "k: v")
 	assert.Empty(t, p.then("", &kubectl{Apply: []any{namespaceNew(), configMap("new", "c", map[string]any{"k": "v"})}}).Diffs)
+}
+
+// With a namespace goes what is in it, also where a new one takes its name.
+func TestPlanNamespaceAnew(t *testing.T) {
+	there := "apiVersion: v1\nkind: Namespace\nmetadata: {name: new, uid: old}"
+	inside := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: new, uid: old}\ndata: {k: v}"
+	p := newPlanned(t, &fakeCluster{
+		objects: map[string]string{"namespace/new": there, "configmap/c in namespace new": inside, "cm/c in namespace new": inside},
+		lists:   map[string]string{"configmaps with a=b in namespace new": inside},
+	})
+	read := func() bool { return p.then("", &kubectl{Get: "cm/c", Namespace: "new"}).Vars["found"].(bool) }
+	assert.True(t, read())
+	p.then("delete", &kubectl{Delete: "namespace/new"})
+	assert.False(t, read())
+	assert.Equal(t, []string{makeNew}, stepLines(p.then("again", &kubectl{Apply: namespaceNew()})))
+	assert.False(t, read())
+	assert.Zero(t, p.then("", &kubectl{Get: "configmaps", Selector: "a=b", Namespace: "new"}).Vars["count"])
+	made := p.then("object", &kubectl{Apply: configMap("new", "c", map[string]any{"k": "v"})})
+	assert.Equal(t, []string{inNew}, stepLines(made))
+	assert.True(t, read())
+}
+
+// It is not known whether there will be a namespace: no task can be sure of it.
+func TestPlanOfANamespaceThatMayCome(t *testing.T) {
+	cluster := &fakeCluster{objects: map[string]string{"namespace/new": "", "configmap/c in namespace new": ""}}
+	p := newPlanned(t, cluster)
+	p.fake.predicted = []Effect{{Thing: AnObject, Name: "Namespace//new", State: Unforeseen{"why"}}}
+	assert.Equal(t, "why", p.unforeseen(&kubectl{Apply: configMap("new", "c", nil)}))
+	assert.Equal(t, "why", p.unforeseen(&kubectl{Patch: "namespace/new", Merge: Object{"a": "b"}}))
+	cluster.objects["namespace/new"] = nsYAML
+	cluster.previews = map[string]string{inNew: fmt.Sprintf(cmYAML, "")}
+	assert.Len(t, p.then("", &kubectl{Apply: configMap("new", "c", nil)}).Steps, 1)
 }
 
 // The server is asked what all tasks together come to.

@@ -14,7 +14,7 @@ import (
 // is yet to bring what it needs, it is worked out here, and a note says what the
 // server could not check.
 func (v outlook) preview(ctx context.Context, step APIStep, n named, now Object) (want Object, note string, err error) {
-	e, predicted := v.foreseen(n)
+	e, predicted := v.foreseen(n.Namespace, n.name())
 	needs := n.by
 	if needs == "" {
 		if needs, err = v.newNamespace(ctx, n.Namespace); err != nil {
