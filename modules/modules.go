@@ -139,10 +139,10 @@ type Group struct {
 
 // Diff is one difference, for people.
 type Diff struct {
-	What string // what differs: "package ipset", "/etc/motd", "mode of /etc/motd"
-	Have string
-	Want string
-	Text bool // Have and Want are whole contents, to be shown as a unified diff
+	What string `json:"what"` // what differs: "package ipset", "/etc/motd", "mode of /etc/motd"
+	Have string `json:"have"`
+	Want string `json:"want"`
+	Text bool   `json:"text,omitempty"` // Have and Want are whole contents, to be shown as a unified diff
 }
 
 // Wait bounds the looking again. Zero values are the engine's defaults

@@ -25,6 +25,7 @@ func (w *world) Lock(context.Context, Holder) (Grip, error) { return Grip{}, nil
 func (w *world) Collect(context.Context, string) (Fate, modules.Output, error) {
 	return Never, modules.Output{}, nil
 }
+func (w *world) Unlock(context.Context) error           { return nil }
 func (w *world) Forget(context.Context, []string) error { return nil }
 func (w *world) Do(_ context.Context, _ string, r modules.Run) (modules.Output, error) {
 	w.did = append(w.did, r.String())

@@ -124,9 +124,18 @@ type Result struct {
 
 // Recap counts one host's results.
 type Recap struct {
-	Host                                                        string
-	OK, Changed, Unreachable, Failed, Skipped, Rescued, Ignored int
-	WouldChange, WouldRun, WouldWait, Unknown                   int
+	Host        string `json:"host"`
+	OK          int    `json:"ok,omitempty"`
+	Changed     int    `json:"changed,omitempty"`
+	Unreachable int    `json:"unreachable,omitempty"`
+	Failed      int    `json:"failed,omitempty"`
+	Skipped     int    `json:"skipped,omitempty"`
+	Rescued     int    `json:"rescued,omitempty"`
+	Ignored     int    `json:"ignored,omitempty"`
+	WouldChange int    `json:"would_change,omitempty"`
+	WouldRun    int    `json:"would_run,omitempty"`
+	WouldWait   int    `json:"would_wait,omitempty"`
+	Unknown     int    `json:"unknown,omitempty"`
 }
 
 func (r *Recap) add(res Result) {

@@ -24,25 +24,33 @@ func (l *loop) grip(ctx context.Context, m Machine) (fresh bool, err error) {
 	rn := l.work.x.play.run
 	ctx, cancel := context.WithTimeout(ctx, rn.Patience+startTimeout)
 	defer cancel()
-	until := time.Now().Add(rn.Patience)
+	until, err := rn.together(ctx, l)
+	if err != nil {
+		return false, err
+	}
 	for {
 		g, err := m.Lock(ctx, rn.Holder)
 		var held *Held
 		if err == nil {
 			l.work.machine, l.work.user, l.work.x.boot = m, l.target.user, g.Boot
-			if g.Fresh {
+			fresh := rn.locks.first(l.target.user) || g.Fresh
+			if fresh {
 				l.work.sweep(ctx, m)
 			}
-			return g.Fresh, nil
+			return fresh, nil
 		}
 		if !errors.As(err, &held) || !time.Now().Before(until) {
 			return false, err
 		}
-		l.waiting([]modules.Diff{{What: "the lock of " + l.target.name, Have: held.Error(), Want: "free"}})
+		l.waitFor(l.target.name, held)
 		if err := sleep(ctx, min(lockInterval, time.Until(until))); err != nil {
 			return false, err
 		}
 	}
+}
+
+func (l *loop) waitFor(machine string, held *Held) {
+	l.waiting([]modules.Diff{{What: "the lock of " + machine, Have: held.Error(), Want: "free"}})
 }
 
 // startTimeout bounds the asking for a lock itself.

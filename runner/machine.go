@@ -31,6 +31,8 @@ type Keeper interface {
 	// the connection ends. It returns at once where the run has the lock. The
 	// error is a *Held where another has it.
 	Lock(ctx context.Context, by Holder) (Grip, error)
+	// Unlock gives the lock back, under which nothing has been done.
+	Unlock(ctx context.Context) error
 	// Do runs a command that changes the machine, under a name that no other
 	// command has. A name that the machine knows already is not run again: Do
 	// then waits for what it came to. The machine must be locked.

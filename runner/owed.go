@@ -72,7 +72,7 @@ func (rn *run) owe(o Outcome) {
 			Playbook: rn.book.Path, Play: play, Handler: c.Name, Host: o.Host, By: o.Name, Run: rn.Holder.Run, At: o.At,
 		}
 	}
-	if o.Handler && (o.Status == OK || o.Status == Changed || o.Status == Skipped) {
+	if o.Handler && o.Item == 0 && (o.Status == OK || o.Status == Changed || o.Status == Skipped) {
 		delete(rn.owed, debt{play, o.Name, o.Host})
 	}
 }

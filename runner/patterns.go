@@ -13,14 +13,21 @@ import (
 // run that silently did nothing would look like one that had nothing to do.
 func (rn *run) patterns() error {
 	var mistakes source.Errors
+	limit, err := rn.limit()
+	if err != nil {
+		mistakes = append(mistakes, &source.Error{Msg: err.Error()})
+	}
 	for _, written := range rn.book.Plays {
 		p := &play{run: rn, play: written}
-		if _, err := p.selected(); err != nil {
+		found, err := p.selected()
+		if err != nil {
 			mistakes = append(mistakes, placed(err, written.Hosts))
 		}
-	}
-	if _, err := rn.limit(); err != nil {
-		mistakes = append(mistakes, &source.Error{Msg: err.Error()})
+		for _, h := range found {
+			if (limit == nil || limit[h.Name]) && implicit(h.Name) != "local" {
+				rn.aims = append(rn.aims, h.Name)
+			}
+		}
 	}
 	return mistakes.Err()
 }

@@ -94,6 +94,8 @@ type run struct {
 	extra     playbooks.Layer
 	machines  machines
 	left      leavings
+	locks     locks
+	aims      []string // the hosts of all plays, this machine aside
 	secrets   secrets
 	hosts     map[string]*host // that a play has had
 	everyone  []string         // whose variables hostvars shows: the inventory's hosts and the plays'

@@ -92,6 +92,28 @@ func (s *Shell) Lock(ctx context.Context, by Holder) (Grip, error) {
 	return Grip{Boot: boot, Fresh: true}, nil
 }
 
+// Unlock gives the lock back, as far as this shell has it: other shells of the run
+// and its commands still may. It can be asked for again.
+func (s *Shell) Unlock(ctx context.Context) error {
+	select {
+	case s.asking <- struct{}{}:
+		defer func() { <-s.asking }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if s.grip() == nil {
+		return nil
+	}
+	s.mu.Lock()
+	s.holder = nil
+	s.mu.Unlock()
+	var r request
+	_, err := s.ask(ctx, &r, func() string {
+		return fmt.Sprintf("exec 7>&-; rm -f \"$rb_entry\"; ( rb_answer %s free '' ) & jobs >/dev/null 2>&1\n", r.mark)
+	})
+	return err
+}
+
 func (s *Shell) grip() *Holder {
 	s.mu.Lock()
 	defer s.mu.Unlock()

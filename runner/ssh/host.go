@@ -49,6 +49,11 @@ func (h *Host) Lock(ctx context.Context, by shell.Holder) (grip shell.Grip, err 
 	return grip, err
 }
 
+// Unlock gives the lock back.
+func (h *Host) Unlock(ctx context.Context) error {
+	return h.with(ctx, func(s *shell.Shell) error { return s.Unlock(ctx) })
+}
+
 // Do runs a command that changes the host, once under each name. A non-zero exit
 // code is no error. When the connection is lost the command goes on, and the
 // error is an *Unreachable: Collect after a new Dial.
