@@ -54,6 +54,9 @@ func onePlaybook(_ *cobra.Command, args []string) error {
 }
 
 func (f *planFlags) run(ctx context.Context, env *Env) error {
+	if plan.Is(f.set.Playbook) {
+		return fmt.Errorf("%s is a plan already, and a playbook is wanted; runbook show %[1]s reads it, runbook apply %[1]s carries it out", f.set.Playbook)
+	}
 	if f.out != "" {
 		if err := plan.Free(f.out); err != nil {
 			return fmt.Errorf("-o: %w", err)

@@ -118,7 +118,8 @@ func (f *showFlags) account(c *journal.Contents) (render.Account, error) {
 			continue
 		}
 		hosts[i.Host], tasks[i.Name] = true, true
-		if begun := past.Begun[i.Key]; f.wants(i.Host, i.Name) && len(begun) > 0 && begun[len(begun)-1].Step == i.Step {
+		begun := past.Begun[i.Key]
+		if last := len(begun) - 1; last >= 0 && begun[last].At.Equal(i.At) && begun[last].ID == i.ID && f.wants(i.Host, i.Name) {
 			a.Begun = append(a.Begun, i)
 		}
 	}

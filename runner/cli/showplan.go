@@ -11,7 +11,7 @@ import (
 )
 
 // plan shows a plan file as plan showed it. It needs no key: nothing that is
-// shown is sealed. So it says whose the plan is, and not that it is unchanged.
+// shown is sealed. Where the project is here it says whether the signature is its.
 func (f *showFlags) plan(env *Env, path string) error {
 	p, err := plan.Read(path)
 	if err != nil {
@@ -28,7 +28,8 @@ func (f *showFlags) plan(env *Env, path string) error {
 		return asJSON(env.Stdout, p)
 	}
 	o := f.view.options(env)
-	if err := render.Heading(env.Stdout, f.planLabels(p, o), o); err != nil {
+	labels := append(planLabels(p, o), render.Label{Name: "signature", Text: f.signature(env, p)})
+	if err := render.Heading(env.Stdout, labels, o); err != nil {
 		return readable(err)
 	}
 	t := render.NewTerminal(env.Stdout, o)
@@ -41,7 +42,23 @@ func (f *showFlags) plan(env *Env, path string) error {
 	return readable(t.Err())
 }
 
-func (f *showFlags) planLabels(p *plan.Plan, o render.Options) []render.Label {
+// signature is whose it is, as far as can be said here.
+func (f *showFlags) signature(env *Env, p *plan.Plan) string {
+	project, err := f.state.look()
+	if project == nil || err != nil {
+		return "not checked: the project is not here"
+	}
+	k, err := key(env, project)
+	if err != nil {
+		return "not checked: " + err.Error()
+	}
+	if err := p.Verify(k); err != nil {
+		return err.Error()
+	}
+	return "of this project"
+}
+
+func planLabels(p *plan.Plan, o render.Options) []render.Label {
 	h := p.Header
 	labels := []render.Label{
 		{Name: "plan of", Text: h.Playbook}, {Name: "by", Text: h.By}, {Name: "made", Text: render.When(h.Created, o)},
