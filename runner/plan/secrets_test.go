@@ -41,9 +41,9 @@ func (s sight) As(context.Context, runner.Become) (runner.Machine, error) { retu
 func (s sight) Close() error                                              { return s.host.Close() }
 func (sight) Write(context.Context, modules.Write) error                  { return errActs }
 func (sight) Remove(context.Context, modules.Remove) error                { return errActs }
-func (sight) Unlock(context.Context) error { return nil }
+func (sight) Unlock(context.Context) error                                { return nil }
 
-func (sight) Forget(context.Context, []string) error                      { return errActs }
+func (sight) Forget(context.Context, []string) error { return errActs }
 
 func (sight) DialContext(context.Context, string, string) (net.Conn, error) { return nil, errActs }
 
