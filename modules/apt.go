@@ -90,9 +90,6 @@ func (a *apt) Check(ctx context.Context, t Target) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
-	if err := look.foresee(t, a.Name); err != nil {
-		return Change{}, err
-	}
 	if a.seen == nil {
 		a.seen = look.seen()
 	}
@@ -109,7 +106,7 @@ func (a *apt) Check(ctx context.Context, t Target) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
-	if look.unsure != nil && a.State != aptAbsent && (len(todo) > 0 || a.upgrades() || a.State == aptLatest && len(a.Name) > 0) {
+	if look.unsure != nil && a.needsLists(todo) {
 		return Change{}, look.unsure
 	}
 	plan := aptPlan{}
@@ -137,6 +134,14 @@ func (a *apt) Check(ctx context.Context, t Target) (Change, error) {
 		change.Notes = append(change.Notes, look.lockNotes(a.LockTimeout)...)
 	}
 	return change, nil
+}
+
+// needsLists says whether what there is to do hangs on the package lists.
+func (a *apt) needsLists(todo []string) bool {
+	if a.State == aptAbsent {
+		return false
+	}
+	return len(todo) > 0 || a.upgrades() || a.State == aptLatest && len(a.Name) > 0
 }
 
 // compare tells which of the words apt has to be asked about.

@@ -104,7 +104,10 @@ func (a *apt) look(ctx context.Context, t Target) (aptLook, error) {
 	if said := aptErrors(out.Stderr); err != nil && len(said) > 0 {
 		err = fmt.Errorf("%w: %s", err, strings.Join(said, "; "))
 	}
-	return look, err
+	if err != nil {
+		return look, err
+	}
+	return look, look.foresee(t, a.Name)
 }
 
 // aptErrors are the different things that apt calls an error.

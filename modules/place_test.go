@@ -94,3 +94,27 @@ func TestParseInodeOfUnknownOwner(t *testing.T) {
 	assert.Equal(t, 20.25, in.mtime)
 	assert.Equal(t, 30.0, in.ctime)
 }
+
+// What is made in a directory that gives its own group has a group that nobody
+// has looked at.
+func TestLookAtSaysWhoWouldMakeIt(t *testing.T) {
+	for shell, h := range shells(t) {
+		dir := t.TempDir()
+		require.NoError(t, os.Symlink(".", dir+"/again"))
+		places, err := lookAt(t.Context(), h, "", Quote(dir+"/again/no/such"), Quote(dir))
+		require.NoError(t, err)
+		made, there := places[0], places[1]
+		assert.True(t, made.maker.known, shell)
+		assert.Equal(t, os.Geteuid(), made.maker.uid)
+		assert.Equal(t, os.Getegid(), made.maker.gid)
+		assert.Equal(t, there.self.owner, made.maker.owner)
+		assert.Equal(t, dir+"/no/such", made.straight(made.path), "the same by any name")
+		assert.Equal(t, maker{}, there.maker)
+
+		require.NoError(t, os.Chmod(dir, 0o755|os.ModeSetgid))
+		places, err = lookAt(t.Context(), h, "", Quote(dir+"/new"))
+		require.NoError(t, err)
+		assert.Empty(t, places[0].maker.group)
+		assert.Equal(t, -1, places[0].maker.gid)
+	}
+}
