@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"net"
 	"os"
@@ -119,15 +120,15 @@ func TestCloseEndsCommands(t *testing.T) {
 }
 
 // TestALostShellIsALostConnection: the engine asks another shell what became of
-// the command.
+// the command, and what minds it is not killed with the shell's remains.
 func TestALostShellIsALostConnection(t *testing.T) {
 	ctx, h := open(t)
 	by := shell.Holder{Run: "run1", Session: "s1", Who: "tester@here"}
 	_, err := h.Lock(ctx, by)
 	require.NoError(t, err)
-	note := filepath.Join(t.TempDir(), "log")
+	id, note := rand.Text(), filepath.Join(t.TempDir(), "log")
 	cmd := modules.Run{Shell: `echo did >>` + note + `; kill -KILL "$(cut -d" " -f4 /proc/$PPID/stat)"; sleep 2; echo out`}
-	_, err = h.Do(ctx, "suicidal", cmd)
+	_, err = h.Do(ctx, id, cmd)
 	var unreachable interface{ Unreachable() bool }
 	require.ErrorAs(t, err, &unreachable)
 	require.True(t, unreachable.Unreachable())
@@ -135,7 +136,7 @@ func TestALostShellIsALostConnection(t *testing.T) {
 	require.ErrorAs(t, err, &lost)
 	_, err = h.Lock(ctx, by)
 	require.NoError(t, err)
-	out, err := h.Do(ctx, "suicidal", cmd)
+	out, err := h.Do(ctx, id, cmd)
 	require.NoError(t, err)
 	assert.Equal(t, "out\n", out.Stdout)
 	did, err := os.ReadFile(note)

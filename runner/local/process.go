@@ -38,10 +38,14 @@ func start(ctx context.Context, line string) (shell.Streams, error) {
 	ended := make(chan struct{})
 	stop := sync.OnceFunc(func() {
 		_ = stdin.Close()
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // gone already is as good
 		select {
-		case <-ended:
-		case <-time.After(exitGrace):
+		case <-ended: // what is left of its group minds commands: they go on
+		default:
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // gone already is as good
+			select {
+			case <-ended:
+			case <-time.After(exitGrace):
+			}
 		}
 		_ = stdout.Close()
 		_ = stderr.Close()
