@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"runbook/runner"
 	"runbook/runner/project"
 	"runbook/runner/render"
 )
@@ -32,7 +33,10 @@ func newRuns(env *Env) *cobra.Command {
 			if v.output == "json" {
 				return asJSON(env.Stdout, rows)
 			}
-			return render.Runs(env.Stdout, rows, v.options(env))
+			if err := render.Runs(env.Stdout, rows, v.options(env)); err != nil {
+				return readable(err)
+			}
+			return s.owed(env, v)
 		},
 	}
 	s.register(cmd)
@@ -63,6 +67,17 @@ func (s *state) rows() ([]render.RunRow, error) {
 		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+// owed shows the handlers that are pending, as a run does that takes them over.
+func (s *state) owed(env *Env, v view) error {
+	known, err := s.known()
+	if err != nil || len(known.Pending) == 0 {
+		return err
+	}
+	t := render.NewTerminal(env.Stdout, v.options(env))
+	t.Event(runner.RunStarted{Pending: known.Pending})
+	return readable(t.Err())
 }
 
 func newPrune(env *Env) *cobra.Command {
