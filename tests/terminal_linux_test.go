@@ -2,7 +2,9 @@ package tests
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -45,4 +47,55 @@ func TestATerminalThatIsClosedLetsTheTaskEnd(t *testing.T) {
 	require.Equal(t, []string{"Slow one changed"}, p.outcomes())
 	p.resume()
 	require.Equal(t, "slow\nnext\n", p.log())
+}
+
+func TestNobodyIsKeptOutWhileAQuestionIsOpen(t *testing.T) {
+	person, tty := terminal(t)
+	p := &program{t: t, dir: t.TempDir(), stderr: &lines{want: `Only "yes" goes on`, found: make(chan struct{})}}
+	p.file("go-on")
+	require.NoError(t, os.WriteFile(filepath.Join(p.dir, "site.yaml"), []byte(slow), 0o600))
+	p.cmd = p.command("apply", "site.yaml", "-i", "localhost,")
+	p.cmd.Stdin, p.cmd.Stderr = tty, p.stderr
+	require.NoError(t, p.cmd.Start())
+	p.told()
+	require.Empty(t, p.log())
+	out, err := p.command("apply", "--yes", "site.yaml", "-i", "localhost,").CombinedOutput()
+	require.NoErrorf(t, err, "%s", out)
+	require.Equal(t, "slow\nnext\n", p.log())
+	_, err = person.WriteString("yes\n")
+	require.NoError(t, err)
+	require.Equal(t, 0, p.code(), p.stderr.String())
+	require.Equal(t, "slow\nnext\nslow\nnext\n", p.log())
+}
+
+func TestAnInterruptedQuestionIsNoAnswer(t *testing.T) {
+	_, tty := terminal(t)
+	p := &program{t: t, dir: t.TempDir(), stderr: &lines{want: `Only "yes" goes on`, found: make(chan struct{})}}
+	require.NoError(t, os.WriteFile(filepath.Join(p.dir, "site.yaml"), []byte(slow), 0o600))
+	p.cmd = p.command("apply", "site.yaml", "-i", "localhost,")
+	p.cmd.Stdin, p.cmd.Stderr = tty, p.stderr
+	require.NoError(t, p.cmd.Start())
+	p.told()
+	p.signal(os.Interrupt)
+	require.Equal(t, 130, p.code(), p.stderr.String())
+	require.False(t, p.has("begun"))
+}
+
+func TestDoubtIsAskedAboutOnATerminal(t *testing.T) {
+	p := begin(t, "no new tasks", io.Discard)
+	p.signal(os.Interrupt)
+	p.told()
+	p.signal(os.Interrupt)
+	require.Equal(t, 130, p.code(), p.stderr.String())
+
+	person, tty := terminal(t)
+	_, err := person.WriteString("skip\n")
+	require.NoError(t, err)
+	resume := p.command("resume")
+	resume.Stdin = tty
+	out, err := resume.CombinedOutput()
+	require.NoErrorf(t, err, "%s", out)
+	require.Contains(t, string(out), "Nobody knows whether this command ran:")
+	require.Contains(t, string(out), "Slow one")
+	require.Equal(t, "next\n", p.log())
 }
