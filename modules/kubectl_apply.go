@@ -82,21 +82,29 @@ func (k *kubectl) applyOne(ctx context.Context, c outlook, o Object, missing []O
 // new namespace is to hold goes the same way; a new kind is served only some
 // time after.
 func (k *kubectl) applyAfter(ctx context.Context, c outlook, maker Object, step APIStep, change *Change) error {
-	var n named
+	n, after := named{}, objectTitle(maker)+" is there"
+	var want Object
+	var note string
 	var err error
 	if dig[string](maker, "kind") == crdKind {
-		n, err = c.namedAs(ctx, step.Ref, kindOf(maker))
+		if n, err = c.namedAs(ctx, step.Ref, kindOf(maker)); err != nil {
+			return err
+		}
+		want, note = c.workOut(step, n, nil), uncheckedNote(step.Ref, after)
 	} else {
-		n, err = c.named(ctx, step.Ref)
+		if n, err = c.named(ctx, step.Ref); err != nil {
+			return err
+		}
+		if want, note, err = c.tryOut(ctx, step, Ref{Namespace: standIn}, c.workOut(step, n, nil), after); err != nil {
+			return err
+		}
 		change.Steps = append(change.Steps, step)
 	}
-	if err != nil {
-		return err
+	if note != "" {
+		change.Notes = append(change.Notes, note)
 	}
-	want := c.workOut(step, n, nil)
 	diffs, err := newObject(step.Body, want)
 	change.Diffs = append(change.Diffs, diffs...)
-	change.Notes = append(change.Notes, fmt.Sprintf("the server can check %s only after %s is there", objectTitle(want), objectTitle(maker)))
 	change.Effects = append(change.Effects, effects(step, n, nil, want)...)
 	return err
 }

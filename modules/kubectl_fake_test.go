@@ -108,9 +108,9 @@ func (f *fakeCluster) Query(_ context.Context, in PodCommand) (Output, error) {
 	return known(f.outputs, in.Pod+"/"+in.Container+": "+strings.Join(in.Argv, " "))
 }
 
-func fails(t *testing.T, m Module, c Cluster) string {
+func fails(t *testing.T, m Module, c Cluster, predicted ...Effect) string {
 	t.Helper()
-	_, err := m.Check(context.Background(), &fake{cluster: c})
+	_, err := m.Check(context.Background(), &fake{cluster: c, predicted: predicted})
 	require.Error(t, err)
 	return err.Error()
 }

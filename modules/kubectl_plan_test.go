@@ -90,6 +90,41 @@ func TestPlanNamespaceThenObjects(t *testing.T) {
 	assert.Equal(t, false, p.then("", &kubectl{Get: "cm/c", Namespace: "new"}).Vars["found"])
 }
 
+// What the namespace to come is to hold is tried out in another one, so that a
+// wrong field is found, and the server's defaults are known.
+func TestPlanTriesObjectsOut(t *testing.T) {
+	cluster := &fakeCluster{
+		objects:  map[string]string{"namespace/new": ""},
+		previews: map[string]string{makeNew: nsYAML, inNew: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: runbook-x1, generateName: runbook-, namespace: default, uid: dry}\ndata: {k: v}\nimmutable: false"},
+	}
+	for name, k := range map[string]*kubectl{
+		"a task before":    {Apply: configMap("new", "c", map[string]any{"k": "v"})},
+		"an object before": {Apply: []any{namespaceNew(), configMap("new", "c", map[string]any{"k": "v"})}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlanned(t, cluster)
+			if name == "a task before" {
+				p.then("Have a namespace", &kubectl{Apply: namespaceNew()})
+			}
+			assert.Empty(t, p.then("Have a config map", k).Notes)
+			tried := cluster.previewed[len(cluster.previewed)-1]
+			assert.Equal(t, Ref{Kind: "configmap", APIVersion: "v1", Namespace: "default"}, tried.Ref)
+			assert.Equal(t, map[string]any{"generateName": "runbook-", "namespace": "default"}, tried.Body["metadata"])
+			want := configMap("new", "c", map[string]any{"k": "v"})
+			want["immutable"] = false
+			assert.Equal(t, []any{want}, p.then("", &kubectl{Get: "cm/c", Namespace: "new"}).Vars["items"])
+
+			cluster.refusals = map[string]error{inNew: &FieldError{"unknown field"}}
+			defer func() { cluster.refusals = nil }()
+			p = newPlanned(t, cluster)
+			if name == "a task before" {
+				p.then("Have a namespace", &kubectl{Apply: namespaceNew()})
+			}
+			assert.Equal(t, "configmap/c in namespace new: unknown field", fails(t, k, cluster, p.fake.predicted...))
+		})
+	}
+}
+
 // A namespace in the same manifest needs no second look for what is in it.
 func TestPlanNamespaceInTheSameManifest(t *testing.T) {
 	p := newPlanned(t, &fakeCluster{objects: map[string]string{"namespace/new": ""}, previews: map[string]string{makeNew: nsYAML}})
@@ -257,21 +292,4 @@ func TestWorkloadOf(t *testing.T) {
 	}}}
 	assert.Equal(t, "Deployment.apps/ns/web", nameOfObject(workloadOf(replica)))
 	assert.Nil(t, workloadOf(Object{}))
-}
-
-func TestMerging(t *testing.T) {
-	parse := func(text string) Object {
-		all, err := parseManifest("test", []byte(text))
-		require.NoError(t, err)
-		return all[0]
-	}
-	one, two := parse("{a: 1, b: {c: 2, d: [x]}, e: 5}"), parse("{a: 1, b: {c: 3, d: [y]}, f: {g: 6}}")
-	patch := mergeDifference(one, two)
-	assert.Equal(t, parse("{b: {c: 3, d: [y]}, f: {g: 6}, e: null}"), patch)
-	assert.Equal(t, two, mergePatched(one, patch))
-	assert.Equal(t, parse("{a: 1, b: {c: 2, d: [x]}, e: 5}"), one, "nothing was changed in place")
-
-	assert.Equal(t, parse("{l: [{name: a, v: 1, w: 2}, {name: b}]}"), laidOver(parse("{l: [{name: a, v: 1}]}"), parse("{l: [{name: a, w: 2}, {name: b}]}")))
-	assert.Equal(t, parse("{a: 9, b: {c: 3, d: [y], z: 0}, f: {g: 6}}"), carryOver(parse("{a: 9, b: {c: 2, d: [x], z: 0}, e: 5}"), one, two))
-	assert.Equal(t, parse("{a: 1, b: {d: 4}}"), withoutLost(parse("{a: 1, b: {c: 2, d: 4}, e: 3}"), parse("{b: {c: 2}, e: 3}"), parse("{b: {}}")))
 }

@@ -2,17 +2,16 @@ package modules
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
-	"reflect"
-	"slices"
 	"strings"
 )
 
 // preview is what a step would make of an object that is now as given. The
 // server says so where it can. Where the plan has changed the object before, or
-// is yet to bring what it needs, it is worked out here, and a note says what the
-// server could not check.
+// is yet to bring what it needs, it is worked out here, and the server checks
+// what comes of it; a note says where it could not.
 func (v outlook) preview(ctx context.Context, step APIStep, n named, now Object) (want Object, note string, err error) {
 	e, predicted := v.foreseen(n.Namespace, n.name())
 	needs := n.by
@@ -21,30 +20,78 @@ func (v outlook) preview(ctx context.Context, step APIStep, n named, now Object)
 			return nil, "", err
 		}
 	}
-	if needs == "" && predicted && e.Gone {
-		needs = byTask(e.By)
-	}
 	switch {
 	case needs == "" && !predicted:
 		want, err = v.Cluster.Preview(ctx, step)
 		return want, "", err
 	case step.Verb == Patch && (step.PatchType == "json" || step.PatchType == "strategic" && needsItsKeys(step.Body)):
 		return nil, "", Unforeseen{Reason: fmt.Sprintf("what this patch makes of %s, which %s changes", refWords(step.Ref), byTask(e.By))}
+	case !n.served:
+		return v.workOut(step, n, now), uncheckedNote(step.Ref, needs), nil
 	case needs != "":
-		return v.workOut(step, n, now), fmt.Sprintf("the server can check %s only after %s", refWords(step.Ref), needs), nil
+		return v.tryOut(ctx, step, Ref{Namespace: standIn}, v.workOut(step, n, now), needs)
+	case e.Gone:
+		return v.tryOut(ctx, step, Ref{Namespace: n.Namespace}, v.workOut(step, n, now), byTask(e.By))
+	case isNew(e):
+		return v.tryOut(ctx, step, Ref{Namespace: n.Namespace, Name: n.Name}, v.workOut(step, n, now), byTask(e.By))
 	}
 	want, err = v.previewAfter(ctx, step, n, now)
 	return want, "", err
 }
 
-// previewAfter is what the step makes of an object that the plan has changed
-// before. The server is asked what all of it comes to, starting from what it has.
+// standIn is the namespace in which what one to come is to hold is tried out:
+// every cluster has it.
+const standIn = "default"
+
+func uncheckedNote(ref Ref, by string) string {
+	return fmt.Sprintf("the server can check %s only after %s", refWords(ref), by)
+}
+
+// tryOut asks the server, by a dry run, what it would say of an object that it
+// cannot be given yet: at another place, where the name is not taken. A field
+// that it does not know is an error there as here; what else it may object to
+// may be due to the place.
+func (v outlook) tryOut(ctx context.Context, step APIStep, place Ref, want Object, needs string) (Object, string, error) {
+	own := dig[map[string]any](want, "metadata")
+	trial := unborn(want)
+	meta := dig[map[string]any](trial, "metadata")
+	if place.Name == "" {
+		delete(meta, "name")
+		meta["generateName"] = "runbook-"
+	}
+	if place.Namespace != "" {
+		meta["namespace"] = place.Namespace
+	}
+	place.Kind, place.APIVersion = step.Ref.Kind, step.Ref.APIVersion
+	said, err := v.Cluster.Preview(ctx, APIStep{Verb: Create, Ref: place, Body: trial, Command: step.Command})
+	var field *FieldError
+	switch {
+	case errors.As(err, &field):
+		return nil, "", &FieldError{Message: refWords(step.Ref) + ": " + field.Message}
+	case err != nil:
+		return want, uncheckedNote(step.Ref, needs), nil
+	}
+	said, _ = renamed(unborn(said), nameOf(said), nameOf(want)).(Object)
+	meta = dig[map[string]any](said, "metadata")
+	delete(meta, "generateName")
+	delete(meta, "namespace")
+	if own["namespace"] != nil {
+		meta["namespace"] = own["namespace"]
+	}
+	return said, "", nil
+}
+
+// previewAfter is what the step makes of an object that is there, and that the
+// plan has changed before. The server is asked what all of it comes to.
 func (v outlook) previewAfter(ctx context.Context, step APIStep, n named, now Object) (Object, error) {
 	real, err := v.Cluster.Get(ctx, step.Ref)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case real == nil:
+		return nil, fmt.Errorf("%s was there and is gone: somebody else changes the cluster too; plan again", refWords(step.Ref))
 	}
-	if real != nil && step.Verb == Apply {
+	if step.Verb == Apply {
 		// What was applied before the plan, and is no longer, only the server knows.
 		alone, err := v.Cluster.Preview(ctx, step)
 		if err != nil {
@@ -52,12 +99,8 @@ func (v outlook) previewAfter(ctx context.Context, step APIStep, n named, now Ob
 		}
 		now, _ = carryOver(now, real, alone).(Object)
 	}
-	want := v.workOut(step, n, now)
-	whole := APIStep{Verb: Create, Ref: step.Ref, Body: unborn(want), Command: step.Command}
-	if real != nil {
-		whole.Verb, whole.PatchType, whole.Body = Patch, "merge", mergeDifference(unborn(real), unborn(want))
-	}
-	return v.Cluster.Preview(ctx, whole)
+	whole := mergeDifference(unborn(real), unborn(v.workOut(step, n, now)))
+	return v.Cluster.Preview(ctx, APIStep{Verb: Patch, PatchType: "merge", Ref: step.Ref, Body: whole, Command: step.Command})
 }
 
 // workOut is what the server would make of a step that needs none of its keys,
@@ -81,135 +124,6 @@ func (v outlook) workOut(step APIStep, n named, now Object) Object {
 	}
 	object, _ := want.(Object)
 	return object
-}
-
-// mergePatched is RFC 7386: a null removes a field, and a list replaces a list.
-func mergePatched(have, patch any) any {
-	over, ok := patch.(map[string]any)
-	if !ok {
-		return patch
-	}
-	out := map[string]any{}
-	if before, ok := have.(map[string]any); ok {
-		maps.Copy(out, before)
-	}
-	for key, value := range over {
-		if value == nil {
-			delete(out, key)
-			continue
-		}
-		out[key] = mergePatched(out[key], value)
-	}
-	return out
-}
-
-// mergeDifference is the merge patch that makes the one of the other.
-func mergeDifference(from, into Object) Object {
-	patch := Object{}
-	for key, value := range into {
-		a, ok1 := from[key].(map[string]any)
-		b, ok2 := value.(map[string]any)
-		switch {
-		case reflect.DeepEqual(from[key], value):
-		case ok1 && ok2:
-			patch[key] = mergeDifference(a, b)
-		default:
-			patch[key] = value
-		}
-	}
-	for key := range from {
-		if _, kept := into[key]; !kept {
-			patch[key] = nil
-		}
-	}
-	return patch
-}
-
-// laidOver sets the fields of over, with lists merged where each item of both
-// has a name.
-func laidOver(have, over any) any {
-	before, ok1 := have.(map[string]any)
-	fields, ok2 := over.(map[string]any)
-	if ok1 && ok2 {
-		out := map[string]any{}
-		maps.Copy(out, before)
-		for key, value := range fields {
-			out[key] = laidOver(out[key], value)
-		}
-		return out
-	}
-	list, ok1 := have.([]any)
-	items, ok2 := over.([]any)
-	if !ok1 || !ok2 || !allNamed(list) || !allNamed(items) {
-		return over
-	}
-	out := slices.Clone(list)
-	for _, item := range items {
-		at := slices.IndexFunc(out, func(other any) bool { return nameKey(other) == nameKey(item) })
-		if at < 0 {
-			out = append(out, item)
-			continue
-		}
-		out[at] = laidOver(out[at], item)
-	}
-	return out
-}
-
-// withoutLost takes away what was applied before and is no longer.
-func withoutLost(have, before, after any) any {
-	now, ok1 := have.(map[string]any)
-	old, ok2 := before.(map[string]any)
-	if !ok1 || !ok2 {
-		return have
-	}
-	fields, _ := after.(map[string]any)
-	out := maps.Clone(now)
-	for key, value := range old {
-		if _, kept := fields[key]; !kept {
-			delete(out, key)
-		} else if _, there := out[key]; there {
-			out[key] = withoutLost(out[key], value, fields[key])
-		}
-	}
-	return out
-}
-
-// carryOver makes the difference between two states in a third.
-func carryOver(to, from, into any) any {
-	a, ok1 := from.(map[string]any)
-	b, ok2 := into.(map[string]any)
-	have, ok3 := to.(map[string]any)
-	if !ok1 || !ok2 || !ok3 {
-		return into
-	}
-	out := maps.Clone(have)
-	for key, value := range b {
-		if !reflect.DeepEqual(a[key], value) {
-			out[key] = carryOver(have[key], a[key], value)
-		}
-	}
-	for key := range a {
-		if _, kept := b[key]; !kept {
-			delete(out, key)
-		}
-	}
-	return out
-}
-
-// needsItsKeys says whether only the server knows how to merge a strategic
-// patch: by directives, or by another key than name.
-func needsItsKeys(v any) bool {
-	switch v := v.(type) {
-	case map[string]any:
-		for key, value := range v {
-			if strings.HasPrefix(key, "$") || value == nil || needsItsKeys(value) {
-				return true
-			}
-		}
-	case []any:
-		return !allNamed(v) || slices.ContainsFunc(v, needsItsKeys)
-	}
-	return false
 }
 
 // unborn is an object without what only one that is there has.

@@ -215,7 +215,7 @@ func TestKubectlApplyKindAndObject(t *testing.T) {
 	k := &kubectl{Apply: crd + "---\n" + thing}
 	c := check(t, k, &fake{cluster: cluster})
 	assert.Equal(t, []string{makeCRD}, stepLines(c))
-	assert.Equal(t, []string{"the server can check thing t only after customresourcedefinition things.x is there"}, c.Notes)
+	assert.Equal(t, []string{"the server can check thing/t only after customresourcedefinition things.x is there"}, c.Notes)
 	assert.Contains(t, c.Diffs[1].Want, "kind: Thing")
 
 	// There is the definition, and a moment later its kind.

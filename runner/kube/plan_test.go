@@ -92,6 +92,7 @@ var chain = []task{
   spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: main, image: i, env: [{name: A, value: a}]}]}}}`},
 	{"one more field", `{patch: cm/c, namespace: planned, merge: {data: {b: "2"}}}`},
 	{"one more variable", `{patch: deploy/web, namespace: planned, strategic: {spec: {template: {spec: {containers: [{name: main, env: [{name: B, value: b}]}]}}}}}`},
+	{"another than the server's default", `{patch: deploy/web, namespace: planned, strategic: {spec: {replicas: 2, template: {spec: {containers: [{name: main, imagePullPolicy: Never}]}}}}}`},
 	{"a restart", `{restart: deployments.apps/web, namespace: planned}`},
 	{"a kind", `apply:
   apiVersion: apiextensions.k8s.io/v1
@@ -199,7 +200,14 @@ func confirmForeseen(t *testing.T, ctx context.Context, plan *planned) {
 	assert.Equal(t, false, none.Vars["found"])
 	_, err = plan.check(t, ctx, task{"", `{patch: cm/c, namespace: default, merge: {datta: {}}}`})
 	assert.ErrorContains(t, err, fmt.Sprintf("there is no %s", "cm/c in namespace default"))
-	_, err = plan.check(t, ctx, task{"", `{patch: cm/old, merge: {datta: {}}}`})
-	var field *modules.FieldError
-	assert.ErrorAs(t, err, &field, "a field that the server does not know, in an object that the plan changes")
+	for why, args := range map[string]string{
+		"in an object that the plan changes":      `{patch: cm/old, merge: {datta: {}}}`,
+		"in an object that the plan makes":        `{patch: cm/c, namespace: planned, merge: {datta: {}}}`,
+		"in a namespace that the plan makes":      `apply: {apiVersion: v1, kind: ConfigMap, metadata: {name: d, namespace: planned}, datta: {}}`,
+		"in a namespace that the same task makes": `apply: [{apiVersion: v1, kind: Namespace, metadata: {name: n}}, {apiVersion: v1, kind: ConfigMap, metadata: {name: d, namespace: n}, datta: {}}]`,
+	} {
+		_, err = plan.check(t, ctx, task{"", args})
+		var field *modules.FieldError
+		assert.ErrorAs(t, err, &field, "a field that the server does not know, %s", why)
+	}
 }
