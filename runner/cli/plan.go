@@ -31,7 +31,7 @@ func newPlan(env *Env) *cobra.Command {
 
 With -o the plan is kept: "runbook show FILE" reads it, and "runbook apply FILE"
 carries out what it says and nothing else. Its secrets are sealed with the
-project's key, .runbook/key.`,
+project's key: .runbook/key, or the file that RUNBOOK_KEY_FILE names.`,
 		Args: onePlaybook,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.set.Playbook = args[0]

@@ -123,6 +123,9 @@ func (s settings) from(dir string) settings {
 			s.Extra[i] = "@" + s.path(dir, file)
 		}
 	}
+	if file, ok := strings.CutPrefix(s.Limit, "@"); ok {
+		s.Limit = "@" + s.path(dir, file)
+	}
 	if s.Key != "" && !strings.HasPrefix(s.Key, "~") {
 		s.Key = s.path(dir, s.Key)
 	}

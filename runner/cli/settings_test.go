@@ -71,12 +71,12 @@ func TestSettingsFromAnotherDirectory(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, nil, 0o600))
 	}
 	set := settings{
-		Dir: root, Playbook: "site.yaml", Inventories: []string{"hosts", "web1,web2,"}, Extra: []string{"@more.yaml", "a=b"}, Key: "below/key",
+		Dir: root, Playbook: "site.yaml", Inventories: []string{"hosts", "web1,web2,"}, Extra: []string{"@more.yaml", "a=b"}, Key: "below/key", Limit: "@hosts",
 	}
 	before := set.Inventories[0]
 	got := set.from(filepath.Join(root, "below"))
 	require.Equal(t, settings{
-		Dir: filepath.Join(root, "below"), Playbook: filepath.Join(root, "site.yaml"), Key: "key",
+		Dir: filepath.Join(root, "below"), Playbook: filepath.Join(root, "site.yaml"), Key: "key", Limit: "@" + filepath.Join(root, "hosts"),
 		Inventories: []string{filepath.Join(root, "hosts"), "web1,web2,"}, Extra: []string{"@" + filepath.Join(root, "more.yaml"), "a=b"},
 	}, got)
 	require.Equal(t, before, set.Inventories[0], "the settings themselves stay")
