@@ -86,11 +86,11 @@ func execute(ctx context.Context, env *Env) int {
 		return exitDone
 	case errors.As(err, &code):
 		return int(code)
-	case errors.As(err, &mistakes):
-		mistakes.Print(env.Stderr)
 	case errors.As(err, &failed):
 		fmt.Fprintln(env.Stderr, "runbook:", err)
 		return failed.code
+	case errors.As(err, &mistakes):
+		mistakes.Print(env.Stderr)
 	default:
 		fmt.Fprintln(env.Stderr, "runbook:", err)
 	}

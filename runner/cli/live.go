@@ -46,14 +46,17 @@ func (l *live) carryOut(ctx context.Context) error {
 		l.neverWas(ctx, err)
 	}
 	l.close(log, show)
-	return l.end(sum, err, log.err())
+	if broken := log.err(); broken != nil {
+		err = broken
+	}
+	return l.end(sum, err, log.puts() > 0)
 }
 
 // neverWas closes a run that could not begin, so that nobody resumes it.
 func (l *live) neverWas(ctx context.Context, why error) {
 	now := time.Now()
 	for _, r := range []runner.Record{runner.Halted{Reason: why.Error(), At: now}, runner.Ended{At: now}} {
-		if err := l.writer.Put(ctx, r, true); err != nil {
+		if err := l.writer.Put(context.WithoutCancel(ctx), r, true); err != nil {
 			l.warn("%s", err)
 		}
 	}
@@ -72,11 +75,12 @@ func (l *live) close(log *busy, show screen) {
 	}
 }
 
-// end is the run's exit code, with what the operator can do now.
-func (l *live) end(sum runner.Summary, err, broken error) error {
+// end is the run's exit code, with what the operator can do now. An error of the
+// run itself, once it has begun, is as bad as that of a host.
+func (l *live) end(sum runner.Summary, err error, begun bool) error {
 	switch {
-	case broken != nil:
-		return failure{fmt.Errorf("run %s was stopped: %w\n  what it did until then is recorded; when that is mended: runbook resume %s", l.id, broken, l.id), exitFailed}
+	case err != nil && begun:
+		return failure{fmt.Errorf("run %s was stopped: %w\n  what it did until then is recorded; when that is mended: runbook resume %s", l.id, err, l.id), exitFailed}
 	case err != nil:
 		return err
 	case sum.Interrupted:

@@ -181,7 +181,8 @@ func (f *resumeFlags) same(h journal.Header, now plan.Inputs) error {
 		h.Run, strings.Join(changed, "\n  "), h.Run)
 }
 
-// samePlan is the plan that the run carries out, if it carries one out.
+// samePlan is the plan that the run carries out, if it carries one out. It was
+// approved as it is: one that is not complete is as good here as any other.
 func (l *live) samePlan(h journal.Header, now plan.Inputs) (*plan.Plan, error) {
 	if h.Plan == "" {
 		return nil, nil
@@ -191,10 +192,13 @@ func (l *live) samePlan(h journal.Header, now plan.Inputs) (*plan.Plan, error) {
 		err = errors.New("it is another plan than the one that the run began with")
 	}
 	if err == nil {
-		err = signed.Check(l.key, now)
+		err = signed.Verify(l.key)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("run %s carries out a plan, and can be resumed with that plan only: %w", l.id, err)
+	}
+	if changed := now.Since(signed.Digests); len(changed) > 0 {
+		return nil, fmt.Errorf("run %s carries out a plan, and what that was computed from is not what is here now:\n  %s\nbring that back, or plan again and apply that", l.id, strings.Join(changed, "\n  "))
 	}
 	return signed, nil
 }
