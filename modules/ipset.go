@@ -162,7 +162,7 @@ func (s *ipset) fill(have, want ipsetState) Step {
 	var script strings.Builder
 	fmt.Fprintf(&script, "create %s %s\n", temp, s.rebuilt(have, want))
 	members := s.wholeSet(have, want)
-	for _, m := range members {
+	for _, m := range inOrder(want.kind, members) {
 		fmt.Fprintf(&script, "add %s %s\n", temp, m.line)
 	}
 	show := fmt.Sprintf("ipset restore: create %s %s, add %s, ", temp, s.rebuilt(have, want), countMembers(len(members)))
@@ -185,7 +185,7 @@ func (s *ipset) fill(have, want ipsetState) Step {
 func (s *ipset) addMissing(have, want ipsetState) Step {
 	var script strings.Builder
 	added := missingMembers(have.members, want.members)
-	for _, m := range added {
+	for _, m := range inOrder(want.kind, added) {
 		fmt.Fprintf(&script, "add %s %s\n", s.Name, m.line)
 	}
 	return Run{
@@ -194,6 +194,15 @@ func (s *ipset) addMissing(have, want ipsetState) Step {
 		Show:  fmt.Sprintf("ipset -exist restore: add %s to %s", countMembers(len(added)), s.Name),
 		Env:   ipsetEnv(),
 	}
+}
+
+// inOrder is the members of a set that has no order of its own in one that does
+// not change: the kernel gives them as they lie in its hash, each time anew.
+func inOrder(kind string, members []ipsetMember) []ipsetMember {
+	if strings.HasPrefix(kind, "list:") {
+		return members
+	}
+	return slices.SortedFunc(slices.Values(members), func(a, b ipsetMember) int { return strings.Compare(a.line, b.line) })
 }
 
 // wholeSet is every member that the set will have.

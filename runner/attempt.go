@@ -140,6 +140,7 @@ func onlyLooked(d done) done {
 // known is the registered value. In a plan, what a task that is yet to be done
 // will say is unknown, never a default.
 func (x *hostTask) known(r Result, vars map[string]any) jinja.Value {
+	vars, _ = unknowns(vars).(map[string]any)
 	switch r.Status {
 	case WouldChange, WouldRun, WouldWait:
 		reason := fmt.Sprintf("the result of %q", x.task.Title())

@@ -11,40 +11,60 @@ import (
 // DriftError says that what would be done now is not in the plan that is
 // carried out. Nothing of it was done.
 type DriftError struct {
-	Planned Outcome // zero where the plan has no such work
-	Now     modules.Change
+	Listed  bool           // the plan has the task for this host
+	Planned Outcome        // what it says of it
+	Diffs   []modules.Diff // those of now that it does not list
+	Steps   []modules.Step // likewise
 }
 
 func (e *DriftError) Error() string {
-	now := sentence(e.Now.Diffs)
-	if now == "" {
-		now = stepsSentence(e.Now.Steps)
+	const hint = " (plan again, or --on-drift=replan)"
+	if !e.Listed {
+		return "drifted: this is not in the plan: " + e.steps() + hint
 	}
-	switch {
-	case e.Planned.Name == "":
-		return "drifted: this is not in the plan: " + now
-	case len(e.Planned.Diffs) == 0 && len(e.Planned.Steps) == 0:
-		return fmt.Sprintf("drifted: the plan has %q here, but now: %s", e.Planned.Status, now)
+	if len(e.Diffs) == 0 {
+		return "drifted from the plan: " + e.steps() + hint
 	}
-	planned := sentence(e.Planned.Diffs)
-	if planned == "" || planned == now {
-		planned, now = strings.Join(e.Planned.Steps, "; "), stepsSentence(e.Now.Steps)
+	parts := make([]string, len(e.Diffs))
+	for i, d := range e.Diffs {
+		parts[i] = sentence([]modules.Diff{d}) + " (" + e.planned(d.What) + ")"
 	}
-	return fmt.Sprintf("drifted from the plan: planned %s; now %s (plan again, or --on-drift=replan)", planned, now)
+	return "drifted from the plan: " + strings.Join(parts, "; ") + hint
 }
 
-func stepsSentence(steps []modules.Step) string {
-	words := make([]string, len(steps))
-	for i, s := range steps {
-		words[i] = brief(s.String())
+// planned is what the plan says of the same thing.
+func (e *DriftError) planned(what string) string {
+	for _, d := range e.Planned.Diffs {
+		if d.What == what {
+			return "planned: " + strings.TrimPrefix(sentence([]modules.Diff{d}), what+": ")
+		}
 	}
-	return strings.Join(words, "; ")
+	if e.Planned.Status == OK || e.Planned.Status == Skipped {
+		return "planned: " + string(e.Planned.Status)
+	}
+	return "not in the plan"
+}
+
+func (e *DriftError) steps() string {
+	words := make([]string, len(e.Steps))
+	for i, s := range e.Steps {
+		words[i] = brief(s.String())
+		if slices.Contains(e.Planned.Steps, s.String()) {
+			words[i] += " [planned with another content or input]"
+		}
+	}
+	said := strings.Join(words, "; ")
+	if e.Listed && len(e.Planned.Steps) > 0 {
+		said = fmt.Sprintf("planned %s; now %s", strings.Join(e.Planned.Steps, "; "), said)
+	}
+	return said
 }
 
 // approved says whether the change may be carried out under the signed plan: all
 // of it is in the plan, or the plan says that it could not know. With first the
-// differences have to be the planned ones too; after steps were taken, what is
-// left of them has changed.
+// differences have to be the planned ones too. After steps were taken either will
+// do: what is left of a difference has changed, or its steps could not be known
+// before.
 func (w *work) approved(c modules.Change, env map[string]string, first bool) error {
 	signed := w.x.play.run.Signed
 	if signed == nil || signed.Replan || len(c.Steps) == 0 {
@@ -58,17 +78,23 @@ func (w *work) approved(c modules.Change, env map[string]string, first bool) err
 		return nil // a plan does not foresee failures; the rescue is in the signed playbook
 	}
 	now := w.x.play.run.digest(c, env)
-	if ok && subset(now.Steps, planned.Digest.Steps) && (!first || subset(now.Diffs, planned.Digest.Diffs)) {
-		return nil
-	}
-	return &DriftError{Planned: planned, Now: c}
-}
-
-func subset(some, all []string) bool {
-	for _, s := range some {
-		if !slices.Contains(all, s) {
-			return false
+	drift := &DriftError{Listed: ok, Planned: planned}
+	for i, d := range now.Steps {
+		if !slices.Contains(planned.Digest.Steps, d) {
+			drift.Steps = append(drift.Steps, c.Steps[i])
 		}
 	}
-	return true
+	for i, d := range now.Diffs {
+		if !slices.Contains(planned.Digest.Diffs, d) {
+			drift.Diffs = append(drift.Diffs, c.Diffs[i])
+		}
+	}
+	listed := len(now.Diffs) > 0 && len(drift.Diffs) == 0
+	switch {
+	case len(drift.Steps) == 0 && (listed || !first || len(now.Diffs) == 0):
+		return nil
+	case listed && !first:
+		return nil // steps that could only be known now, to remove what the plan lists
+	}
+	return drift
 }

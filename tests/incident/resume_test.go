@@ -113,7 +113,7 @@ func once(t *testing.T, o Operator) {
 const twoWriters = `- hosts: nodes
   gather_facts: false
   tasks:
-    - {name: Step, shell: "echo {{ who }} begin >>/root/ground; sleep 0.2; echo {{ who }} end >>/root/ground", loop: [1, 2, 3]}
+    - {name: Step, shell: "echo {{ who }} begin >>/root/ground; sleep {{ nap }}; echo {{ who }} end >>/root/ground", loop: [1, 2, 3]}
 `
 
 // TestTwoControllers: two operators with projects of their own go for the same
@@ -123,10 +123,10 @@ func TestTwoControllers(t *testing.T) {
 	o := faulty(t, lab.None)
 	playbook := filepath.Join(t.TempDir(), "two.yaml")
 	writeFile(t, playbook, twoWriters)
-	start := func(who string, patience string) (*exec.Cmd, *bytes.Buffer) {
+	start := func(who, patience, nap string) (*exec.Cmd, *bytes.Buffer) {
 		op := o
 		op.Desk = who
-		cmd, err := op.Command(t.Context(), "apply", "--yes", playbook, "-i", o.Lab.Inventory(), "-e", "who="+who, "--lock-timeout", patience)
+		cmd, err := op.Command(t.Context(), "apply", "--yes", playbook, "-i", o.Lab.Inventory(), "-e", "who="+who, "-e", "nap="+nap, "--lock-timeout", patience)
 		require.NoError(t, err)
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
@@ -134,8 +134,8 @@ func TestTwoControllers(t *testing.T) {
 		return cmd, &out
 	}
 	o.everywhere(t, "rm -f /root/ground")
-	ann, annSaid := start("ann", "60s")
-	ben, benSaid := start("ben", "60s")
+	ann, annSaid := start("ann", "60s", "0.2")
+	ben, benSaid := start("ben", "60s", "0.2")
 	require.NoError(t, ann.Wait(), annSaid)
 	require.NoError(t, ben.Wait(), benSaid)
 	for host, ground := range o.everywhere(t, "cat /root/ground") {
@@ -144,13 +144,13 @@ func TestTwoControllers(t *testing.T) {
 	}
 
 	o.everywhere(t, "rm -f /root/ground")
-	ann, annSaid = start("ann", "60s")
+	ann, annSaid = start("ann", "60s", "5")
 	h := o.Lab.Hosts()[0]
 	require.Eventually(t, func() bool {
 		said, err := o.Lab.SSH(t.Context(), h, "cat /root/ground")
 		return err == nil && said != ""
 	}, time.Minute, 100*time.Millisecond)
-	ben, benSaid = start("ben", "0s")
+	ben, benSaid = start("ben", "0s", "0.2")
 	require.Error(t, ben.Wait())
 	require.Equal(t, 2, ben.ProcessState.ExitCode(), benSaid)
 	require.Regexp(t, `fatal: \[`+h.Name+`\]: FAILED! => .*locked by run \S+ of \S+ since`, benSaid.String())
