@@ -24,18 +24,20 @@ const (
 
 // aptHolders is a shell function that prints, for each given lock file, who
 // holds it: path, pid, seconds since it started, command. The locks are of
-// fcntl's kind, which flock(1) does not see.
+// fcntl's kind, which flock(1) does not see. Their list is read at one go: it
+// changes while it is read line by line, and lines come twice then.
 const aptHolders = `holders() {
 	tick=$(getconf CLK_TCK 2>/dev/null || echo 100)
 	read -r up _ </proc/uptime
+	locks=$(cat /proc/locks)
 	for lock; do
 		inode=$(stat -c %i "$lock" 2>/dev/null) || continue
-		while read -r _ kind _ mode pid where _; do
+		printf '%s\n' "$locks" | while read -r _ kind _ mode pid where _; do
 			[ "$kind $mode ${where##*:}" = "POSIX WRITE $inode" ] || continue
 			stat=$(cat "/proc/$pid/stat" 2>/dev/null) || continue
 			set -- ${stat##*) }
 			printf '%s\t%s\t%s\t%s\n' "$lock" "$pid" "$((${up%%.*} - ${20} / tick))" "$(cat "/proc/$pid/comm" 2>/dev/null)"
-		done </proc/locks
+		done
 	done
 }
 `
