@@ -3,6 +3,7 @@ package shell
 import (
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -10,6 +11,7 @@ import (
 )
 
 func BenchmarkRoundTrip(b *testing.B) {
+	b.Setenv("TMPDIR", "/dev/shm") // memory, as /run is
 	for name, open := range shells(b) {
 		s := start(b, open)
 		b.Run(name+"/builtin", func(b *testing.B) { // what the protocol itself costs
@@ -27,6 +29,21 @@ func BenchmarkRoundTrip(b *testing.B) {
 				_, err := s.Query(b.Context(), modules.Command("true"))
 				require.NoError(b, err)
 			}
+		})
+		b.Run(name+"/do", func(b *testing.B) { // and how often that of a command which nobody minds
+			var minded, alone time.Duration
+			for b.Loop() {
+				begin := time.Now()
+				_, err := s.do(b.Context(), modules.Command("true"))
+				require.NoError(b, err)
+				middle := time.Now()
+				_, err = s.run(b.Context(), request{Run: modules.Command("true"), kind: step, keep: maxOutput})
+				require.NoError(b, err)
+				minded += middle.Sub(begin)
+				alone += time.Since(middle)
+			}
+			b.ReportMetric(float64(minded)/float64(b.N), "do-ns/op")
+			b.ReportMetric(float64(minded)/float64(alone), "do/step")
 		})
 	}
 	b.Run("a process of its own", func(b *testing.B) {

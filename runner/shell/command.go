@@ -80,7 +80,7 @@ func clip(text string) string {
 // shell's language.
 func (r request) base() string {
 	if r.kind == kept {
-		return `"$rb_runs/` + r.id + `/"`
+		return `"$rb_runs/` + r.id + `."`
 	}
 	return fmt.Sprintf(`"$rb_dir/%d."`, r.number)
 }
@@ -102,7 +102,7 @@ func (r request) line(inline string, uploaded bool) string {
 		if uploaded { // it is open: nobody needs its name any more
 			free = "rm -f " + stdin + "; "
 		}
-		return fmt.Sprintf("( rb_mine= rb_code=lost rb_at=$rb_dir; trap 'rb_done $? %s %d' 0; { %srb_claim %s %d && { %s } >%sout 2>%serr; } <%s )%s",
+		return fmt.Sprintf("( rb_mine= rb_code=lost rb_at=$rb_dir/none; trap 'rb_done $? %s %d' 0; { %srb_claim %s %d && { %s } >%sout 2>%serr; } <%s )%s",
 			r.mark, r.keep+1, free, r.id, r.number, r.body(inline), base, base, stdin, reap)
 	}
 	lock := ""
@@ -125,7 +125,9 @@ func (r request) body(inline string) string {
 	if r.Dir != "" {
 		b.WriteString("cd " + modules.Quote(plainPath(r.Dir)) + " && { ")
 	}
-	b.WriteString("( trap - 0; ") // bash runs it where a variable cannot be set
+	// What a supervisor ignores is not for the command. Bash would run the trap for
+	// the end where a variable cannot be set.
+	b.WriteString("( trap - 0 1 15; ")
 	for _, name := range slices.Sorted(maps.Keys(r.Env)) {
 		b.WriteString(name + "=" + modules.Quote(r.Env[name]) + " ")
 	}
@@ -133,11 +135,7 @@ func (r request) body(inline string) string {
 	for _, word := range r.words() {
 		b.WriteString(" " + modules.Quote(word))
 	}
-	wait := "rb_wait " + r.note()
-	if r.kind == kept {
-		wait = "rb_hold"
-	}
-	b.WriteString(" ) <&3 3<&- 7>&- 8<&- 9>&- & " + wait + "; }")
+	b.WriteString(" ) <&3 3<&- 7>&- 8<&- 9>&- & rb_wait " + r.note() + "; }")
 	if r.Dir != "" {
 		b.WriteString("; }")
 	}

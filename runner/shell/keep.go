@@ -25,7 +25,7 @@ const (
 // never asked for, or the shell was started again since.
 var ErrUnlocked = errors.New("the target is not locked by this shell: nothing was done")
 
-// commandID is the name of a directory; ours have other names.
+// commandID is what names of files can begin with.
 var commandID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{7,63}$`)
 
 func checkID(id string) error {
@@ -122,7 +122,7 @@ func (s *Shell) ask(ctx context.Context, r *request, line func() string) (frame,
 		}
 		return f, nil
 	case <-ctx.Done():
-		s.tell(fmt.Sprintf(": >\"$rb_dir/%d.enough\"\n", r.number))
+		s.tell(fmt.Sprintf("true >\"$rb_dir/%d.enough\"\n", r.number))
 		return frame{}, context.Cause(ctx)
 	case <-s.done:
 		return frame{}, s.lost()

@@ -15,7 +15,7 @@ rb_grab() {
 	rb_entry=$rb_runs/lock.shell.$$
 	if [ -n "$rb_flock" ]; then
 		# A failing exec would end the shell.
-		if ! (: >"$rb_runs/lock") 2>/dev/null; then
+		if ! (true >"$rb_runs/lock") 2>/dev/null; then
 			rb_why="$rb_runs/lock cannot be written"
 			rb_runs=
 			return 0
@@ -43,7 +43,7 @@ rb_guard() {
 			rb_leave
 			exit
 		elif [ -s "$rb_dir/beat" ]; then
-			: >"$rb_dir/beat"
+			true >"$rb_dir/beat"
 			rb_silent=0
 		elif [ "$((rb_silent += 1))" -ge 5 ]; then
 			kill -TERM "$$"
@@ -116,9 +116,9 @@ rb_try_bare() {
 		fi
 		[ "$rb_session" = "$2" ] || [ "$rb_naps" -ge 50 ] || rb_code=older
 	done
-	if [ "$rb_code" = got ] && rb_works; then
+	if [ "$rb_code" = got ]; then
 		rb_read "$rb_runs/lock.holder"
-		[ "$rb_run" = "$1" ] || rb_code=held
+		[ "$rb_run" != "$1" ] && rb_works && rb_code=held || rb_code=got
 	fi
 	case $rb_code in
 	got) rb_name || rb_code=refused ;;
@@ -128,11 +128,10 @@ rb_try_bare() {
 
 # rb_works: whether a supervisor is at work.
 rb_works() {
-	for rb_at in "$rb_runs"/*/; do
-		rb_at=${rb_at%/}
+	for rb_file in "$rb_runs"/*.pid; do
+		rb_at=${rb_file%.pid} rb_p=
 		rb_came && continue
-		rb_p=
-		{ read -r rb_p rb_s rb_b <"$rb_at/pid"; } 2>/dev/null
+		{ read -r rb_p rb_s rb_b <"$rb_file"; } 2>/dev/null
 		rb_lives "$rb_p" "$rb_s" "$rb_b" && return
 	done
 	return 1

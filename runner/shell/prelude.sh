@@ -97,7 +97,7 @@ rb_kills() {
 # rb_flood BASE FILE BLOCKS: end the command if it has printed more than that.
 rb_flood() {
 	[ -n "$(find "$1out" "$1err" -size "+$3" 2>/dev/null)" ] || return 0
-	: >"$1flood"
+	true >"$1flood"
 	rb_kill KILL "$2"
 }
 
@@ -112,7 +112,7 @@ rb_take() {
 	read -r rb_turn <&8
 	printf '\n%s ready\n' "$2"
 	echo >&8
-	: >"$rb_dir/whole"
+	true >"$rb_dir/whole"
 	{ exec 7>&-; head -c "$3" && echo y >"$rb_dir/whole"; } | {
 		exec 7>&-
 		cat >>"$1"

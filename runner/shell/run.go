@@ -89,13 +89,23 @@ func (s *Shell) result(ctx context.Context, r request, p *pending) (modules.Outp
 		case <-s.done:
 			return modules.Output{}, s.lost()
 		case <-look.C:
-			s.tell(fmt.Sprintf("rb_flood %s %s %d\n", r.base(), r.note(), floodAt/512))
+			s.tell(r.look())
 		case <-expired.C:
 			return s.stop(r, p, fmt.Errorf("%s: not done after its limit of %v, and ended", r.name(), limit))
 		case <-ctx.Done():
 			return s.stop(r, p, fmt.Errorf("%s: ended: %w", r.name(), context.Cause(ctx)))
 		}
 	}
+}
+
+// look is the line that ends a command which floods, and finds out whether
+// anybody minds it still.
+func (r request) look() string {
+	line := fmt.Sprintf("rb_flood %s %s %d", r.base(), r.note(), floodAt/512)
+	if r.kind == kept {
+		line += fmt.Sprintf("; rb_mind %s %d %s %d", r.id, r.number, r.mark, r.keep+1)
+	}
+	return line + "\n"
 }
 
 // stop ends the command's process group: TERM, after a grace KILL. KILL is said
@@ -116,12 +126,22 @@ func (s *Shell) stop(r request, p *pending, why error) (modules.Output, error) {
 	return modules.Output{}, fmt.Errorf("%w; it goes on in spite of SIGKILL", why)
 }
 
+// Unknown is the error of a command of which the target cannot say how it ended.
+type Unknown struct{ Command string } // for people
+
+func (e *Unknown) Error() string {
+	return e.Command + ": it was begun, and how it ended is not known: what minded it was killed"
+}
+
+// Unsettled tells the engine that the command may have done what it does.
+func (e *Unknown) Unsettled() bool { return true }
+
 // output is the frame as an answer.
 func (f frame) output(r request) (modules.Output, error) {
 	out := modules.Output{Stdout: string(f.stdout), Stderr: string(f.stderr), Truncated: f.cut}
 	switch f.code {
 	case "never", "gone":
-		return out, fmt.Errorf("%s: it was begun, and how it ended is not known: what minded it was killed", r.name())
+		return out, &Unknown{Command: r.name()}
 	case "lost":
 		return out, fmt.Errorf("%s: its output cannot be kept: the directory for it is full or gone", r.name())
 	case "flood":

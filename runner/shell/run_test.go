@@ -289,7 +289,7 @@ func TestCloseEndsWhatRuns(t *testing.T) {
 			awaitFile(note)
 			require.NoError(t, s.Close())
 			require.NoError(t, <-ended)
-			assert.Empty(t, group(t, note))
+			assert.Eventually(t, func() bool { return len(group(t, note)) == 0 }, 20*time.Second, 10*time.Millisecond)
 			_, err = s.do(timed(t), modules.Command("true"))
 			var lost *Lost
 			assert.ErrorAs(t, err, &lost)
@@ -378,7 +378,7 @@ func TestFlood(t *testing.T) {
 		pipe := filepath.Join(t.TempDir(), "pipe")
 		require.NoError(t, syscall.Mkfifo(pipe, 0o600))
 		ended := make(chan error, 1)
-		flood := `"$rb_runs/flooding/" "$rb_runs/flooding/group"`
+		flood := `"$rb_runs/flooding." "$rb_runs/flooding.group"`
 		go func() {
 			_, err := s.Do(timed(t), "flooding", modules.Run{Shell: "head -c 10240 /dev/zero; echo printed >" + pipe + "; sleep 605"})
 			ended <- err

@@ -1,9 +1,10 @@
-# Commands that change the machine. Each has a directory of its own below
-# $rb_runs, named by the controller: making it is the claim to run the command,
-# so that it runs once. In it are pid (of the supervisor: pid, start, boot), group
-# (the command's), out, err and at the very end rc. The supervisor is the subshell
-# that the claim was made in; it outlives the shell. As its last word is one line
-# in one write, an rc without a whole line is none.
+# Commands that change the machine. Each has files in $rb_runs that begin with the
+# name which the controller gave it: NAME.pid (of the supervisor: pid, start, boot),
+# NAME.group (the command's), NAME.out, NAME.err and at the very end NAME.rc. To make
+# NAME.pid where there is none (O_EXCL, which needs no process as mkdir would) is the
+# claim to run the command, so that it runs once. The supervisor is the subshell that
+# made the claim; it outlives the shell. As its last word is one line in one write,
+# an rc without a whole line is none.
 
 # rb_stat PID: what the kernel says of a process. In a subshell self is that subshell.
 rb_stat() {
@@ -56,28 +57,18 @@ rb_home() {
 # rb_claim ID NUMBER: claim the command of that name, or wait for what it came to.
 rb_claim() {
 	rb_at=$rb_runs/$1
-	if mkdir "$rb_at" 2>/dev/null; then
+	set -C # true, as a shell ends when its : cannot be redirected
+	if { true >"$rb_at.pid"; } 2>/dev/null; then
+		set +C
 		rb_mine=yes
-		trap : 1 15 # not '', which the command would inherit
+		trap '' 1 15 # the command takes that back
 		rb_start=-
 		rb_stat self || rb_pid=$(exec sh -c 'echo "$PPID"')
-		echo "$rb_pid $rb_start $rb_boot" >"$rb_at/pid"
+		echo "$rb_pid $rb_start $rb_boot" >"$rb_at.pid"
 		return
 	fi
-	[ -d "$rb_at" ] && rb_await "$2"
+	[ -e "$rb_at.pid" ] && rb_await "$2"
 	return 1
-}
-
-# rb_hold: rb_wait of a supervisor. Signals for it end no wait.
-rb_hold() {
-	trap : 1 15
-	echo "$rb_sign$!" >"$rb_at/group"
-	while
-		wait "$!" 2>/dev/null
-		rb_code=$?
-		[ "$rb_code" -gt 128 ] && kill -0 "$!" 2>/dev/null
-	do :; done
-	return "$rb_code"
 }
 
 # rb_done CODE MARK CAP: what a supervisor does at its end, or the subshell of
@@ -85,34 +76,34 @@ rb_hold() {
 rb_done() {
 	if [ -n "$rb_mine" ]; then
 		rb_code=$1
-		[ -e "$rb_at/err" ] || rb_code=lost
-		[ -e "$rb_at/flood" ] && rb_code=flood
+		[ -e "$rb_at.err" ] || rb_code=lost
+		[ -e "$rb_at.flood" ] && rb_code=flood
 		if [ "$1" -gt 128 ] && rb_leads; then
 			rb_code=gone # the part that waited was killed, the command was not
 		else
-			echo "$rb_code" >"$rb_at/rc"
+			echo "$rb_code" >"$rb_at.rc"
 		fi
 		exec 7>&-
 	fi
-	rb_frame "$rb_at/" "$2" "$rb_code" "$3"
+	rb_frame "$rb_at." "$2" "$rb_code" "$3"
 }
 
 # rb_leads: whether the command itself is still there.
 rb_leads() {
 	rb_g=
-	{ read -r rb_g <"$rb_at/group"; } 2>/dev/null
+	{ read -r rb_g <"$rb_at.group"; } 2>/dev/null
 	rb_stat "${rb_g#-}" && [ "$rb_state" != Z ]
 }
 
 # rb_came: whether the command has come to its end: rb_code.
 rb_came() {
-	{ read -r rb_code <"$rb_at/rc"; } 2>/dev/null && [ -n "$rb_code" ]
+	{ read -r rb_code <"$rb_at.rc"; } 2>/dev/null && [ -n "$rb_code" ]
 }
 
 # rb_busy: whether anything of the command's process group is still there.
 rb_busy() {
 	rb_g=
-	{ read -r rb_g <"$rb_at/group"; } 2>/dev/null
+	{ read -r rb_g <"$rb_at.group"; } 2>/dev/null
 	[ -n "$rb_g" ] || return 1
 	[ -r /proc/self/stat ] || { kill -0 "$rb_g" 2>/dev/null; return; }
 	for rb_file in /proc/[0-9]*; do
@@ -139,10 +130,10 @@ rb_await() {
 	exec 7>&-
 	rb_naps=0
 	while [ -d "$rb_dir" ] && [ ! -e "$rb_dir/$1.enough" ]; do
-		[ -d "$rb_at" ] || { rb_code=never; return; }
+		[ -e "$rb_at.pid" ] || { rb_code=never; return; }
 		rb_came && return
 		rb_p= rb_b=
-		{ read -r rb_p rb_s rb_b <"$rb_at/pid"; } 2>/dev/null
+		{ read -r rb_p rb_s rb_b <"$rb_at.pid"; } 2>/dev/null
 		if [ -z "$rb_p" ]; then
 			[ "$rb_naps" -lt 50 ] || { rb_code=gone; return; }
 		elif ! rb_lives "$rb_p" "$rb_s" "$rb_b"; then
@@ -160,8 +151,18 @@ rb_collect() {
 	rb_code=refused
 	[ -z "$rb_runs" ] || rb_await "$2"
 	[ "$rb_code" != refused ] || { rb_answer "$3" refused "$rb_why"; return; }
-	rb_frame "$rb_at/" "$3" "$rb_code" "$4"
-	rm -f "$rb_dir/$2.enough"
+	rb_frame "$rb_at." "$3" "$rb_code" "$4"
+	rm -f "$rb_dir/$2.enough" "$rb_dir/$2.minded"
+}
+
+# rb_mind ID NUMBER MARK CAP: see to it that a command whose supervisor was killed
+# has a frame all the same.
+rb_mind() {
+	rb_at=$rb_runs/$1 rb_p=
+	{ read -r rb_p rb_s rb_b <"$rb_at.pid"; } 2>/dev/null
+	[ -z "$rb_p" ] || rb_lives "$rb_p" "$rb_s" "$rb_b" || [ -e "$rb_dir/$2.minded" ] && return
+	true >"$rb_dir/$2.minded"
+	(rb_collect "$@") &
 }
 
 # rb_answer MARK CODE TEXT: a frame without files.
@@ -177,21 +178,24 @@ rb_drop() {
 	shift
 	[ -n "$rb_runs" ] || { rb_answer "$rb_mark" refused "$rb_why"; return; }
 	for rb_id; do
-		set -- "$@" "$rb_runs/$rb_id"
+		set -- "$@" "$rb_runs/$rb_id".*
 		shift
 	done
-	rb_why=$(rm -rf "$@" 2>&1) && rb_answer "$rb_mark" 0 || rb_answer "$rb_mark" refused "$rb_why"
+	rb_why=$(rm -f "$@" 2>&1) && rb_answer "$rb_mark" 0 || rb_answer "$rb_mark" refused "$rb_why"
 }
 
-# rb_sweep: forget commands that ended more than a week ago, a few hundred at a time.
+# rb_sweep: forget commands that ended more than a week ago, a few hundred at a
+# time. Of one whose supervisor was killed the beginning counts.
 rb_sweep() {
-	find "$rb_runs/." ! -name . -prune -type d -mtime +7 2>/dev/null | head -n 256 | while read -r rb_at; do
-		if ! rb_came; then
+	find "$rb_runs/." ! -name . -prune -type f \( -name '*.rc' -o -name '*.pid' \) -mtime +7 2>/dev/null |
+		head -n 512 | while read -r rb_file; do
+		rb_at=${rb_file%.*}
+		if [ "$rb_file" = "$rb_at.pid" ]; then
 			rb_p=
-			{ read -r rb_p rb_s rb_b <"$rb_at/pid"; } 2>/dev/null
-			rb_lives "$rb_p" "$rb_s" "$rb_b" && continue
+			{ read -r rb_p rb_s rb_b <"$rb_file"; } 2>/dev/null
+			[ ! -e "$rb_at.rc" ] && ! rb_lives "$rb_p" "$rb_s" "$rb_b" || continue
 		fi
-		rm -rf "$rb_at"
+		rm -f "$rb_at".*
 	done
 	for rb_file in "$rb_runs"/lock.shell.*; do
 		rb_read "$rb_file"

@@ -16,9 +16,6 @@ import (
 // opened in its place.
 const sessionGrace = 2 * time.Second
 
-// drainGrace is how long the last words of a shell that has ended may take.
-const drainGrace = time.Second
-
 // open is the shell.Opener of the connection.
 func (c *connection) open(ctx context.Context, line string) (shell.Streams, error) {
 	session, err := c.session(ctx)
@@ -37,6 +34,10 @@ func (c *connection) open(ctx context.Context, line string) (shell.Streams, erro
 		return shell.Streams{}, err
 	}
 	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = session.Wait() // how the shell ended is of no use, only when
+	}()
 	stop := sync.OnceFunc(func() {
 		_ = session.Close() // closed by the server already is as good
 		select {
@@ -44,12 +45,6 @@ func (c *connection) open(ctx context.Context, line string) (shell.Streams, erro
 		case <-time.After(sessionGrace):
 		}
 	})
-	go func() {
-		_ = session.Wait() // how the shell ended is of no use, only when
-		close(ended)
-		// A command that goes on may hold the streams of the dead shell open.
-		time.AfterFunc(drainGrace, stop)
-	}()
 	streams.Close = func() error { stop(); return nil }
 	return streams, nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -104,6 +105,56 @@ func TestSSHD(t *testing.T) {
 				assert.Equal(t, "nobody\n", out.Stdout)
 				works(t, h)
 			}
+		})
+	}
+}
+
+// A command goes on when the connection is lost or its shell is killed, and a new
+// connection has its result.
+func TestSSHDCommandSurvives(t *testing.T) {
+	o := startSSHD(t)
+	for name, lose := range map[string]func(*Host, int){
+		"connection": func(h *Host, _ int) { h.conn.end(errGone) },
+		"shell":      func(_ *Host, shell int) { assert.NoError(t, syscall.Kill(shell, syscall.SIGKILL)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			by := shell.Holder{Run: name, Session: "s1", Who: "tester@here"}
+			h, err := reach(t, o)
+			require.NoError(t, err)
+			_, err = h.Lock(timed(t), by)
+			require.NoError(t, err)
+			out, err := h.Query(timed(t), modules.Run{Shell: `cut -d" " -f4 "/proc/$PPID/stat"`})
+			require.NoError(t, err)
+			control, err := strconv.Atoi(strings.TrimSpace(out.Stdout))
+			require.NoError(t, err)
+			pipe := filepath.Join(t.TempDir(), "pipe")
+			require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+			ended := make(chan error, 1)
+			go func() {
+				_, err := h.Do(timed(t), "survives-"+name, modules.Run{Shell: "echo begun >" + pipe + "; read x <" + pipe + "; echo survived"})
+				ended <- err
+			}()
+			begun, err := os.ReadFile(pipe)
+			require.NoError(t, err)
+			require.Equal(t, "begun\n", string(begun))
+			lose(h, control)
+			if name == "connection" {
+				unreachable(t, <-ended, stageCommand)
+			}
+			h, err = reach(t, o)
+			require.NoError(t, err)
+			by.Session = "s2"
+			_, err = h.Lock(timed(t), by)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(pipe, []byte("go\n"), 0))
+			fate, out, err := h.Collect(timed(t), "survives-"+name)
+			require.NoError(t, err)
+			assert.Equal(t, shell.Finished, fate)
+			assert.Equal(t, modules.Output{Stdout: "survived\n"}, out)
+			if name == "shell" {
+				assert.NoError(t, <-ended, "who minds the command has told its end to the old connection too")
+			}
+			require.NoError(t, h.Forget(timed(t), []string{"survives-" + name}))
 		})
 	}
 }
