@@ -82,7 +82,9 @@ func (x *hostTask) once(ctx context.Context, w *work) done {
 	if d.calls, err = x.calling(w, d); err != nil {
 		return done{err: err}
 	}
-	if !known {
+	if known {
+		d.calls = w.stillDue(d.calls)
+	} else {
 		w.keep(ctx, d)
 	}
 	return d

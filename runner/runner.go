@@ -250,7 +250,8 @@ func (rn *run) summary() Summary {
 	for _, h := range rn.hosts {
 		s.Failed = s.Failed || h.failed
 		s.Unreachable = s.Unreachable || h.unreachable
-		s.Changes = s.Changes || h.recap.Changed+h.recap.WouldChange+h.recap.WouldRun > 0
+		r := h.recap
+		s.Changes = s.Changes || r.Changed+r.WouldChange+r.WouldRun+r.WouldWait+r.Unknown > 0
 	}
 	return s
 }

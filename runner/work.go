@@ -132,6 +132,15 @@ func (w *work) outcome(d done) Outcome {
 	return o
 }
 
+// stillDue is the calls of a recalled result that the journal has, and that were
+// not dropped since.
+func (w *work) stillDue(calls []call) []call {
+	notified := w.x.play.run.Past.Outcomes[w.key].Notified
+	return slices.DeleteFunc(calls, func(c call) bool {
+		return !slices.ContainsFunc(notified, func(n Called) bool { return n.Task == c.task })
+	})
+}
+
 // known says whether an earlier life has come to an outcome, and takes it into
 // account.
 func (w *work) known() bool {
