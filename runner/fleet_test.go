@@ -22,7 +22,7 @@ import (
 )
 
 // fleet is hosts whose commands mean something: "false" fails, "lost" is a
-// connection that dies, "only h1 ..." fails anywhere else, "hang" does not end by
+// connection that dies, "untold" is killed together with what minds it, "only h1 ..." fails anywhere else, "hang" does not end by
 // itself, and everything else is written down.
 type fleet struct {
 	mu        sync.Mutex
@@ -45,6 +45,11 @@ type gone struct{}
 
 func (gone) Error() string     { return "connect to 192.0.2.1:22: no route" }
 func (gone) Unreachable() bool { return true }
+
+type untold struct{}
+
+func (untold) Error() string   { return "how it ended is not known" }
+func (untold) Unsettled() bool { return true }
 
 func (f *fleet) dial(_ context.Context, a Address) (Machine, error) {
 	if slices.Contains(f.away, a.Name) {
@@ -113,6 +118,8 @@ func (h *fleetHost) carryOut(ctx context.Context, r modules.Run) (modules.Output
 	switch {
 	case words[0] == "lost":
 		return modules.Output{}, gone{}
+	case words[0] == "untold":
+		return modules.Output{}, untold{}
 	case words[0] == "false", words[0] == "only" && words[1] != h.name:
 		return modules.Output{Stdout: "out", Stderr: "bad\n", Code: 1}, nil
 	case words[0] == "third":

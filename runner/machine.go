@@ -124,3 +124,7 @@ type Cluster interface {
 // unreachable is how an edge marks an error that says the machine cannot be
 // reached, as opposed to one that the machine gave.
 type unreachable interface{ Unreachable() bool }
+
+// unsettled is how an edge marks an error that leaves open whether a command did
+// what it does. The work is then neither done nor to be done again unasked.
+type unsettled interface{ Unsettled() bool }

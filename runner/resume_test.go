@@ -237,6 +237,18 @@ func TestWhenNobodyKnows(t *testing.T) {
 	}
 }
 
+// TestACommandThatNobodyMindedToTheEnd has not failed: what became of it stays an
+// open question, which the resumption asks.
+func TestACommandThatNobodyMindedToTheEnd(t *testing.T) {
+	kept := &paper{}
+	got := carry(t, "- hosts: h1\n  gather_facts: false\n  tasks:\n  - {name: a, command: untold, retries: 2, delay: 0, until: false}\n", func(r *Runner, _ *fleet) { r.Journal = kept })
+	require.True(t, got.summary.Failed)
+	require.Equal(t, []string{"h1: untold"}, got.fleet.did, "it is not tried again")
+	past, key := Fold(kept.records), Key{Play: 1, Task: "tasks/0", Host: "h1"}
+	require.True(t, past.Outcomes[key].Unsettled)
+	require.Len(t, past.Begun[key], 1)
+}
+
 // TestASignedPlanIsAllThatIsDone: whatever differs from the plan stops the host,
 // and only that.
 func TestASignedPlanIsAllThatIsDone(t *testing.T) {

@@ -128,5 +128,7 @@ func (l *loop) remaining(ctx context.Context, m modules.Module, last Intent, out
 // lostStep says whether a step ended in a way that leaves its effect open.
 func lostStep(ctx context.Context, err error) bool {
 	var step *StepError
-	return errors.As(err, &step) && step.Err != nil && (isUnreachable(step.Err) || ctx.Err() != nil)
+	var open unsettled
+	return errors.As(err, &step) && step.Err != nil &&
+		(isUnreachable(step.Err) || ctx.Err() != nil || errors.As(step.Err, &open) && open.Unsettled())
 }
