@@ -50,8 +50,8 @@ func (x *hostTask) attempt(ctx context.Context, w *work, number int) done {
 	if only && !x.play.run.Plan {
 		d = onlyLooked(d)
 	}
-	if x.play.run.Plan && only && d.result.Status == WouldChange {
-		x.play.run.predicted.add(t.name, x.title(s), o.change)
+	if x.play.run.Plan && only {
+		x.foretell(t, w, d.result)
 	}
 	if d.drifted {
 		return d
@@ -99,7 +99,9 @@ func (x *hostTask) result(o outcome, err error) done {
 		r.Changed = o.status == Changed
 	}
 	vars["changed"], vars["failed"] = r.Changed, r.Status == Failed
-	return done{result: r, value: x.known(r, vars), drifted: errors.As(err, &drift)}
+	value := x.known(r, vars)
+	r.Vars, _ = replaced(vars, nil).(map[string]any)
+	return done{result: r, value: value, drifted: errors.As(err, &drift)}
 }
 
 // onlyLooks says whether the task stops before its steps: in a plan, and where
@@ -140,7 +142,6 @@ func onlyLooked(d done) done {
 // known is the registered value. In a plan, what a task that is yet to be done
 // will say is unknown, never a default.
 func (x *hostTask) known(r Result, vars map[string]any) jinja.Value {
-	vars, _ = unknowns(vars).(map[string]any)
 	switch r.Status {
 	case WouldChange, WouldRun, WouldWait:
 		reason := fmt.Sprintf("the result of %q", x.task.Title())
@@ -150,7 +151,7 @@ func (x *hostTask) known(r Result, vars map[string]any) jinja.Value {
 		delete(vars, "failed")
 		return partial(vars, reason)
 	}
-	return jinja.FromGo(vars)
+	return registered(vars)
 }
 
 func opaqueResult(c modules.Change) bool { return slices.ContainsFunc(c.Steps, opaque) }

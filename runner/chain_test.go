@@ -236,6 +236,36 @@ func TestChainsArePlannedAsTheyAreDone(t *testing.T) {
 	}
 }
 
+// What a plan cannot know of a path it says, and makes nothing of it up.
+func TestChainsThatAPlanCannotKnow(t *testing.T) {
+	h := &sandbox{world: &world{}, dir: t.TempDir()}
+	require.NoError(t, os.WriteFile(h.dir+"/old", []byte("old"), 0o644))
+	got := carry(t, strings.ReplaceAll(`
+- hosts: h1
+  gather_facts: false
+  tasks:
+  - {name: make, command: {cmd: true, creates: DIR/made}, register: made}
+  - {name: made, stat: {path: DIR/made}, register: st}
+  - {name: use, copy: {content: x, dest: DIR/use}, when: st.stat.exists}
+  - {name: used, stat: {path: DIR/use}}
+  - {name: touch, file: {path: DIR/new, state: touch}}
+  - {name: new, file: {path: DIR/new, state: file}}
+  - {name: stat, stat: {path: DIR/new}, register: new}
+  - {name: time, copy: {content: "{{ new.stat.mtime }}", dest: DIR/time}}
+  - {name: size, copy: {content: "{{ new.stat.size }}", dest: DIR/size}}
+  - {name: old, file: {path: DIR/old, state: absent}, when: made.rc == 0}
+  - {name: keep, copy: {content: old, dest: DIR/old}}
+  - {name: other, copy: {content: y, dest: DIR/y}}
+`, "DIR", h.dir), planning, func(r *Runner, _ *fleet) {
+		r.Dial = func(context.Context, Address) (Machine, error) { return h, nil }
+	})
+	require.NoError(t, got.err)
+	const unknown = " h1 known after apply"
+	assert.Equal(t, []string{"make h1 run", "made" + unknown, "use" + unknown, "used" + unknown, "touch h1 run", "new h1 ok", "stat h1 ok",
+		"time" + unknown, "size h1 change", "old" + unknown, "keep" + unknown, "other h1 change"}, got.lines(), "%v", got.messages())
+	assert.Nil(t, got.result("stat", "h1").Vars["stat"].(map[string]any)["mtime"])
+}
+
 // Nobody here may have a user made, so this chain is only planned.
 func TestAFileOfAUserThatIsYetToBeMade(t *testing.T) {
 	h := &sandbox{world: &world{}, dir: t.TempDir()}

@@ -133,6 +133,7 @@ func (x *hostTask) now(ctx context.Context, w *work) done {
 // with what it would do now if it did.
 func (x *hostTask) maybe(ctx context.Context, w *work, reason string) done {
 	d := x.unknown(reason)
+	w.doubt = reason
 	if now := x.attempt(ctx, w, 0).result; now.Err == nil {
 		d.result.Change = now.Change
 	}

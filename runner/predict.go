@@ -299,24 +299,42 @@ func (m *foreseen) paths(pattern string) (modules.Effect, bool) {
 	return modules.Effect{Thing: modules.SomePaths, Name: pattern, State: found}, len(found) > 0
 }
 
+// foretell keeps what a task of a plan would leave for those that follow.
+func (x *hostTask) foretell(t *target, w *work, r Result) {
+	switch {
+	case r.Status != WouldChange && r.Status != WouldRun:
+	case w.doubt != "":
+		x.play.run.predicted.perhaps(t.name, x.title(w.scope), w.doubt, r.Change)
+	default:
+		x.play.run.predicted.add(t.name, x.title(w.scope), r.Change)
+	}
+}
+
 // registered is the value of a result, in which what a plan does not know yet
 // is unknown.
-func registered(vars map[string]any) jinja.Value { return jinja.FromGo(withUnknowns(vars)) }
+func registered(vars map[string]any) jinja.Value {
+	return jinja.FromGo(replaced(vars, func(u modules.Unforeseen) any { return jinja.Unknown{Reason: u.Reason} }))
+}
 
-func withUnknowns(v any) any {
+// replaced is a value in which something else stands for what a plan does not
+// know yet; nil where there is nothing else.
+func replaced(v any, by func(modules.Unforeseen) any) any {
 	switch v := v.(type) {
 	case modules.Unforeseen:
-		return jinja.Unknown{Reason: v.Reason}
+		if by == nil {
+			return nil
+		}
+		return by(v)
 	case map[string]any:
 		c := make(map[string]any, len(v))
 		for key, item := range v {
-			c[key] = withUnknowns(item)
+			c[key] = replaced(item, by)
 		}
 		return c
 	case []any:
 		c := make([]any, len(v))
 		for i, item := range v {
-			c[i] = withUnknowns(item)
+			c[i] = replaced(item, by)
 		}
 		return c
 	}

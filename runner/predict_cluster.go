@@ -1,9 +1,6 @@
 package runner
 
-import (
-	"runbook/modules"
-	"runbook/playbooks/jinja"
-)
+import "runbook/modules"
 
 // theCluster is what predictions keep the cluster's things under: all machines
 // of a run look at the same one. No host has an empty name.
@@ -30,26 +27,4 @@ func (p *predictions) on(home string) *foreseen {
 		p.machines[home] = m
 	}
 	return m
-}
-
-// unknowns is what a module registers, with unknowns for what it could not
-// foresee, at any depth. The given one stays as it is.
-func unknowns(registered any) any {
-	switch v := registered.(type) {
-	case modules.Unforeseen:
-		return jinja.Unknown{Reason: v.Reason}
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for key, value := range v {
-			out[key] = unknowns(value)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, value := range v {
-			out[i] = unknowns(value)
-		}
-		return out
-	}
-	return registered
 }

@@ -20,7 +20,7 @@ func with(v jinja.Value, key string, value jinja.Value) jinja.Value {
 // partial is a result of which a plan knows only some keys.
 func partial(known map[string]any, reason string) jinja.Value {
 	d := &jinja.Dict{Rest: &jinja.Unknown{Reason: reason}}
-	if k, ok := jinja.FromGo(known).(*jinja.Dict); ok {
+	if k, ok := registered(known).(*jinja.Dict); ok {
 		for i, key := range k.Keys() {
 			d.Set(jinja.Text(key), k.Values()[i])
 		}

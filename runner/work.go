@@ -19,6 +19,7 @@ type work struct {
 	key     Key
 	label   string // of the loop item, as the journal has it
 	silent  bool
+	doubt   string // of a plan: why it is not known whether the task runs
 	calls   []call // what it notifies if it changes anything
 	begun   []Intent
 	changed bool // an earlier life changed something, and failed then
