@@ -2,7 +2,7 @@
 # make test    everything: the code, the command line, the lab with the incident
 # make demo    the incident and its end, shown on the lab
 # make lab     bring the lab up and leave it up; make lab-down takes it away
-.PHONY: build test unit lab-test vet deps demo lab lab-down bench
+.PHONY: build test unit crash lab-test vet deps demo lab lab-down bench
 
 GO    := go
 UNIT   = $(shell $(GO) list ./... | grep -v '^runbook/tests')
@@ -18,7 +18,7 @@ timed = @began=$$(date +%s); { $(2); } && echo "== $(1): $$(($$(date +%s) - bega
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o runbook .
 
-test: deps build vet unit lab-test
+test: deps build vet unit crash lab-test
 
 vet:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -31,10 +31,15 @@ PARTS = if [ "$$(id -u)$$(uname)" = 0Linux ]; then parts=$$($(LABCTL) parts) && 
 unit:
 	$(call timed,unit tests and their parts,{ $(PARTS); } && $(GO) test -race -timeout 15m $(UNIT))
 
+# The program, killed: at every failpoint, which only a build with that tag has,
+# and at CRASH_KILLS random moments. The counts are printed.
+crash:
+	$(call timed,the program killed,$(GO) test -tags failpoint ./runner/failpoint ./runner/journal && $(GO) test -timeout 20m -v ./tests/crash)
+
 # One package after the other: there is one lab on a machine.
 lab-test:
 	@test "$$(uname)" = Linux || echo "the lab cannot run here: it needs Linux"
-	$(call timed,tests on the lab,$(GO) test -p 1 -timeout 40m -v ./tests/...)
+	$(call timed,tests on the lab,$(GO) test -p 1 -timeout 40m -v $$($(GO) list ./tests/... | grep -v /tests/crash))
 
 # As root on Debian: install what is missing, upgrade nothing.
 deps:
