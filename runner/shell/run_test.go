@@ -372,28 +372,6 @@ func TestNoZombies(t *testing.T) {
 	})
 }
 
-// Only a command that printed far too much is ended for it.
-func TestFlood(t *testing.T) {
-	onEach(t, func(t *testing.T, s *Shell) {
-		pipe := filepath.Join(t.TempDir(), "pipe")
-		require.NoError(t, syscall.Mkfifo(pipe, 0o600))
-		ended := make(chan error, 1)
-		flood := `"$rb_runs/flooding." "$rb_runs/flooding.group"`
-		go func() {
-			_, err := s.Do(timed(t), "flooding", modules.Run{Shell: "head -c 10240 /dev/zero; echo printed >" + pipe + "; sleep 605"})
-			ended <- err
-		}()
-		_, err := os.ReadFile(pipe)
-		require.NoError(t, err)
-		s.tell("rb_flood " + flood + " 21\n") // blocks of 512 bytes
-		_, err = s.Query(timed(t), modules.Command("true"))
-		require.NoError(t, err)
-		assert.Empty(t, ended, "10240 bytes are not more than 21 blocks")
-		s.tell("rb_flood " + flood + " 19\n")
-		assert.ErrorContains(t, <-ended, "send its output to a file")
-	})
-}
-
 // A variable that the shell itself refuses to set ends the command, not the wait.
 func TestReadOnlyVariable(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Shell) {

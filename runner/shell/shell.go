@@ -9,6 +9,11 @@
 // forge the end of its output, cannot read the protocol, cannot hold up another
 // command, and one that leaves a child behind ends all the same. As the shell
 // itself never waits for a command, it can be told to end one.
+//
+// A command that changes the target (Do) has a supervisor there, which minds it
+// without the shell, in a directory that only the user can enter: /run/runbook for
+// root, /var/tmp/runbook-UID for others, $RUNBOOK_RUNS/runbook-UID in tests. There
+// too is the lock (Lock), which the shells and supervisors of one run have.
 package shell
 
 import (
