@@ -95,7 +95,7 @@ func (x *hostTask) result(o outcome, err error) done {
 	switch r.Status {
 	case Changed, WouldChange, WouldRun:
 		r.Changed = true
-	case Failed:
+	case Failed, Unreachable:
 		r.Changed = o.status == Changed
 	}
 	vars["changed"], vars["failed"] = r.Changed, r.Status == Failed
@@ -216,14 +216,14 @@ func (x *hostTask) judge(s *scope, d done) done {
 	if x.task.ChangedWhen != nil {
 		v, err := x.task.ChangedWhen.Eval(x.registered(s, d.value))
 		if err != nil {
-			return x.failed(fmt.Errorf("changed_when: %w", err))
+			return x.spoiled(d, fmt.Errorf("changed_when: %w", err))
 		}
 		d = d.changedWhen(v, x.play.run.Plan)
 	}
 	if x.task.FailedWhen != nil {
 		v, err := x.task.FailedWhen.Eval(x.registered(s, d.value))
 		if err != nil {
-			return x.failed(fmt.Errorf("failed_when: %w", err))
+			return x.spoiled(d, fmt.Errorf("failed_when: %w", err))
 		}
 		if v.Known {
 			d = d.failedWhen(v.Holds, x.play.run.Plan)
@@ -285,6 +285,17 @@ func (x *hostTask) failed(err error) done {
 	return done{result: Result{Status: Failed, Msg: err.Error(), Err: err, Vars: vars}, value: jinja.FromGo(vars)}
 }
 
+// spoiled is a result of which the user's conditions cannot be told: failed, with
+// what was changed before.
+func (x *hostTask) spoiled(d done, err error) done {
+	f := x.failed(err)
+	if f.result.Status == Failed && d.result.Changed {
+		f.result.Changed, f.result.Change = true, d.result.Change
+		f.value = with(f.value, "changed", jinja.FromGo(true))
+	}
+	return f
+}
+
 func (x *hostTask) unknown(reason string) done {
 	return done{result: Result{Status: Unknown, Msg: reason}, value: jinja.Unknown{Reason: reason}}
 }
@@ -316,7 +327,7 @@ func (x *hostTask) ignorable(s *scope, d done) done {
 	}
 	ignore, err := x.task.IgnoreErrors.On(s)
 	if err != nil {
-		return x.failed(err)
+		return x.spoiled(d, err)
 	}
 	d.result.Ignored = ignore
 	return d

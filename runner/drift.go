@@ -72,7 +72,7 @@ func (w *work) approved(c modules.Change, env map[string]string, first bool) err
 	}
 	planned, ok := signed.Work[w.key]
 	switch {
-	case ok && planned.Status == Unknown:
+	case ok && planned.Status == Unknown, !ok && signed.foresaw(w.key):
 		return nil
 	case !ok && strings.Contains(w.key.Task, "/rescue/"):
 		return nil // a plan does not foresee failures; the rescue is in the signed playbook
@@ -97,4 +97,13 @@ func (w *work) approved(c modules.Change, env map[string]string, first bool) err
 		return nil // steps that could only be known now, to remove what the plan lists
 	}
 	return drift
+}
+
+// foresaw says whether the plan has the loop to which an item belongs as unknown,
+// with no item of it: the list itself was not known.
+func (s *Signed) foresaw(item Key) bool {
+	whole, first := item, item
+	whole.Item, first.Item = 0, 1
+	_, listed := s.Work[first]
+	return item.Item > 0 && !listed && s.Work[whole].Status == Unknown
 }

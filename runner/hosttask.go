@@ -134,6 +134,9 @@ func (x *hostTask) now(ctx context.Context, w *work) done {
 func (x *hostTask) maybe(ctx context.Context, w *work, reason string) done {
 	d := x.unknown(reason)
 	w.doubt = reason
+	if only, err := x.onlyLooks(w.scope); err != nil || !only {
+		return d // looking would be doing
+	}
 	if now := x.attempt(ctx, w, 0).result; now.Err == nil {
 		d.result.Change = now.Change
 	}
@@ -158,7 +161,7 @@ func (x *hostTask) attempts(ctx context.Context, w *work) done {
 		}
 		enough, err := x.enough(s, d)
 		if err != nil {
-			return x.failed(fmt.Errorf("until: %w", err))
+			return x.spoiled(d, fmt.Errorf("until: %w", err))
 		}
 		if enough || x.play.run.Plan {
 			return d
@@ -169,6 +172,7 @@ func (x *hostTask) attempts(ctx context.Context, w *work) done {
 		if x.play.run.halted(ctx) {
 			return done{stopped: true}
 		}
+		w.changed = w.changed || d.result.Changed
 		x.play.run.emit(TaskRetried{Task: x.title(s), Host: x.host.name, Left: retries - attempt + 1, At: time.Now()})
 		if err := sleep(ctx, delay); err != nil {
 			return d

@@ -26,6 +26,12 @@ func (x *hostTask) loop(ctx context.Context, s *scope, started time.Time) done {
 			return last
 		}
 		d = x.sum(parts, items)
+		if ctx.Err() != nil && len(parts) < len(items) && rank(d.result) < rank(Result{Status: Failed}) {
+			if isInterruption(context.Cause(ctx)) {
+				return done{stopped: true} // the rest is for whoever resumes
+			}
+			d = x.ignorable(s, d.cutShort(fmt.Errorf("after %d of %d items: %w", len(parts), len(items), context.Cause(ctx))))
+		}
 	}
 	whole := x.work(s, 0, "")
 	whole.started = started
@@ -33,6 +39,14 @@ func (x *hostTask) loop(ctx context.Context, s *scope, started time.Time) done {
 		whole.keep(ctx, done{result: d.result, drifted: d.drifted})
 	}
 	x.emit(s, d, nil, false, started)
+	return d
+}
+
+// cutShort is a loop of which not all items were begun: failed, with what the
+// others did.
+func (d done) cutShort(err error) done {
+	d.result.Status, d.result.Err, d.result.Msg = Failed, err, err.Error()
+	d.value = with(with(d.value, "failed", jinja.FromGo(true)), "msg", jinja.FromGo(d.result.Msg))
 	return d
 }
 

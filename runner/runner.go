@@ -5,6 +5,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -224,12 +225,26 @@ func (rn *run) halted(ctx context.Context) bool {
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	inner, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		cancel(fmt.Errorf("interrupted (%w): how far it came is not known", context.Cause(ctx)))
+		cancel(&interruption{context.Cause(ctx)})
 	})
 	return inner, func() {
 		stop()
 		cancel(nil)
 	}
+}
+
+// interruption is why the tasks at work were ended with the run.
+type interruption struct{ cause error }
+
+func (i *interruption) Error() string {
+	return fmt.Sprintf("interrupted (%v): how far it came is not known", i.cause)
+}
+
+func (i *interruption) Unwrap() error { return i.cause }
+
+func isInterruption(err error) bool {
+	var i *interruption
+	return errors.As(err, &i)
 }
 
 func (rn *run) recaps() []Recap {

@@ -28,13 +28,14 @@ func (l *loop) past(ctx context.Context, m modules.Module, o *outcome) (over, di
 		for _, i := range begun {
 			if i.Seen != nil {
 				if err := r.Recall(i.Seen); err != nil {
+					w.unsettled = true
 					return true, false, fmt.Errorf("what was seen before the interruption: %w", err)
 				}
 				break
 			}
 		}
 	}
-	dirty = last.Step > 0 // those before it had ended
+	dirty = len(begun) > 1 // those before it had ended
 	fate, out, err := l.fate(ctx, last)
 	if err != nil {
 		w.unsettled = true
@@ -85,6 +86,7 @@ func (l *loop) doubt(ctx context.Context, i Intent, o *outcome) (over, dirty boo
 	decision := Fail
 	if ask := w.x.play.run.Doubt; ask != nil {
 		if decision, err = ask(ctx, i); err != nil {
+			w.unsettled = true
 			return true, false, err
 		}
 	}
@@ -107,10 +109,14 @@ func (l *loop) remaining(ctx context.Context, m modules.Module, last Intent, out
 	if last.Of > last.Step+1 || out.Code != 0 {
 		c, err := m.Check(ctx, l.target)
 		if err != nil {
+			l.work.unsettled = true
 			return fmt.Errorf("going on after the interruption: %w", err)
 		}
-		if len(c.Steps) != last.Of {
-			return nil // what the command has made is why there is nothing more to do
+		if len(c.Steps) != last.Of { // what the command has made is why there is nothing more to do
+			if out.Code != 0 {
+				return &StepError{Step: modules.Run{Show: last.Command}, Output: out}
+			}
+			return nil
 		}
 		o.change, o.vars = c, c.Vars
 		if s := c.Steps[last.Step]; out.Code != 0 && !expected(s, out.Code) {

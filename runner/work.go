@@ -48,7 +48,7 @@ func (x *hostTask) work(s *scope, item int, label string) *work {
 		w.begun = past.Begun[w.key]
 		before := past.Outcomes[w.key]
 		w.cut = before.Unsettled
-		w.changed = before.Status == Failed && len(before.Notified) > 0
+		w.changed = (before.Status == Failed || before.Status == Unreachable) && len(before.Notified) > 0
 	}
 	return w
 }
@@ -115,7 +115,7 @@ func (w *work) outcome(d done) Outcome {
 		Key: w.key, Name: w.name(), Module: w.x.task.Def.Name, Pos: w.x.task.Pos.String(),
 		Handler: w.x.handler, Label: w.label, Delegate: w.x.delegate(w.scope), Status: r.Status, Changed: r.Changed, Ignored: r.Ignored,
 		Rescued: r.Status == Failed && w.x.guarded && !d.drifted, Msg: shown.Msg, Digest: w.digest, Settled: w.settled,
-		Unsettled: w.unsettled, Notified: named(d.calls), Took: time.Since(w.started), At: time.Now(),
+		Unsettled: w.unsettled || len(w.begun) > 0, Notified: named(d.calls), Took: time.Since(w.started), At: time.Now(),
 	}
 	if w.silent {
 		o.Msg = censored
