@@ -86,6 +86,12 @@ func (w *work) sweep(ctx context.Context, m Machine) {
 // meanwhile, it comes back to hear how the command ended.
 func (l *loop) do(ctx context.Context, m Machine, id string, s modules.Run) (modules.Output, error) {
 	out, err := m.Do(ctx, id, s)
+	if errors.Is(err, ErrUnlocked) && l.work != nil {
+		if _, err := l.grip(ctx, m); err != nil {
+			return out, err
+		}
+		out, err = m.Do(ctx, id, s)
+	}
 	if err == nil || !isUnreachable(err) || ctx.Err() != nil || l.work == nil || l.target.reopen == nil {
 		return out, err
 	}

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"net"
 	"time"
 
@@ -56,6 +57,10 @@ type Grip struct {
 	Boot  string // names the machine's boot; empty where it does not say
 	Fresh bool   // it was not held before: what was looked at so far may have changed since
 }
+
+// ErrUnlocked is the error of Do on a machine that is not locked any more: its
+// shell was started again since. Nothing was done.
+var ErrUnlocked = errors.New("the lock was lost")
 
 // Held is the error of a lock that another has.
 type Held struct{ By Holder }

@@ -66,6 +66,10 @@ func (m sshMachine) Lock(ctx context.Context, by runner.Holder) (runner.Grip, er
 	return lock(ctx, m.Host, by)
 }
 
+func (m sshMachine) Do(ctx context.Context, id string, cmd modules.Run) (modules.Output, error) {
+	return do(ctx, m.Host, id, cmd)
+}
+
 func (m sshMachine) Collect(ctx context.Context, id string) (runner.Fate, modules.Output, error) {
 	return collect(ctx, m.Host, id)
 }
@@ -85,6 +89,10 @@ func (m localMachine) Lock(ctx context.Context, by runner.Holder) (runner.Grip, 
 	return lock(ctx, m.Host, by)
 }
 
+func (m localMachine) Do(ctx context.Context, id string, cmd modules.Run) (modules.Output, error) {
+	return do(ctx, m.Host, id, cmd)
+}
+
 func (m localMachine) Collect(ctx context.Context, id string) (runner.Fate, modules.Output, error) {
 	return collect(ctx, m.Host, id)
 }
@@ -100,6 +108,7 @@ func (m localMachine) As(ctx context.Context, b runner.Become) (runner.Machine, 
 // keeper is what both edges have of runner.Keeper, in the words of their shells.
 type keeper interface {
 	Lock(context.Context, shell.Holder) (shell.Grip, error)
+	Do(context.Context, string, modules.Run) (modules.Output, error)
 	Collect(context.Context, string) (shell.Fate, modules.Output, error)
 }
 
@@ -114,6 +123,14 @@ func lock(ctx context.Context, k keeper, by runner.Holder) (runner.Grip, error) 
 		err = &runner.Held{By: h}
 	}
 	return runner.Grip(grip), err
+}
+
+func do(ctx context.Context, k keeper, id string, cmd modules.Run) (modules.Output, error) {
+	out, err := k.Do(ctx, id, cmd)
+	if errors.Is(err, shell.ErrUnlocked) {
+		err = fmt.Errorf("%w: %w", runner.ErrUnlocked, err)
+	}
+	return out, err
 }
 
 func collect(ctx context.Context, k keeper, id string) (runner.Fate, modules.Output, error) {

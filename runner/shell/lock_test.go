@@ -88,6 +88,34 @@ func TestLock(t *testing.T) {
 	}
 }
 
+func TestUnlock(t *testing.T) {
+	for name, m := range lockables(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mine, theirs := me(), me()
+			s, sibling, other := m.locked(t, mine), m.locked(t, mine), unlocked(t, m.open)
+			require.NoError(t, s.Unlock(timed(t)))
+			require.NoError(t, s.Unlock(timed(t)), "it is as asked")
+			_, err := s.Do(timed(t), "not-locked", modules.Command("true"))
+			require.ErrorIs(t, err, ErrUnlocked)
+			_, err = other.Lock(timed(t), theirs)
+			require.Error(t, err, "the sibling has it")
+			require.NoError(t, sibling.Unlock(timed(t)))
+			grip, err := other.Lock(timed(t), theirs)
+			require.NoError(t, err)
+			assert.True(t, grip.Fresh)
+			var held *Held
+			_, err = s.Lock(timed(t), mine)
+			require.ErrorAs(t, err, &held)
+			assert.Equal(t, theirs, held.By)
+			require.NoError(t, other.Unlock(timed(t)))
+			grip, err = s.Lock(timed(t), mine)
+			require.NoError(t, err)
+			assert.True(t, grip.Fresh, "it was another's meanwhile")
+		})
+	}
+}
+
 func TestLockRefuses(t *testing.T) {
 	s := unlocked(t, shells(t)["sh"])
 	for _, text := range []string{"", "two\nlines", "bell\a", " spaces ", "\xff", strings.Repeat("x", 300)} {
