@@ -25,9 +25,9 @@ func (x *hostTask) attempt(ctx context.Context, w *work, number int) done {
 	if v := modules.Verbosity(m); v > x.play.run.Verbosity {
 		return tooQuiet(v)
 	}
-	t, err := x.target(s)
-	if err != nil {
-		return x.failed(err)
+	t := w.target
+	if w.lost != nil {
+		return x.failed(w.lost)
 	}
 	only, err := x.onlyLooks(s)
 	if err != nil {

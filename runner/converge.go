@@ -203,6 +203,7 @@ func (l *loop) step(ctx context.Context, m modules.Module, s modules.Step, n, of
 	stepAfter.Hit()
 	if l.work != nil && lostStep(ctx, err) {
 		l.work.unsettled = true
+		l.work.expired = ctx.Err() != nil && !isInterruption(context.Cause(ctx))
 	}
 	return out, err
 }

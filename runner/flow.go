@@ -45,6 +45,8 @@ func (p *play) going(hosts []*host) []*host {
 // block runs a block: its tasks, then its rescue on the hosts that failed, then
 // what is to be done in any case. It returns the hosts that are through and sound.
 func (p *play) block(ctx context.Context, b *playbooks.Block, hosts []*host, guarded bool) ([]*host, error) {
+	leave := enter(hosts)
+	defer leave()
 	_, err := p.list(ctx, b.Tasks, hosts, guarded || len(b.Rescue) > 0)
 	if err != nil {
 		return nil, err
@@ -58,6 +60,22 @@ func (p *play) block(ctx context.Context, b *playbooks.Block, hosts []*host, gua
 		return nil, err
 	}
 	return p.going(hosts), nil
+}
+
+// enter begins a block on hosts, and returns what ends it. In between a host's
+// latest is that of the block.
+func enter(hosts []*host) (leave func()) {
+	type outer struct{ latest, since int }
+	had := make([]outer, len(hosts))
+	for i, h := range hosts {
+		had[i] = outer{h.latest, h.since}
+		h.latest = 0
+	}
+	return func() {
+		for i, h := range hosts {
+			h.latest, h.since = max(h.latest, had[i].latest), had[i].since
+		}
+	}
 }
 
 func (p *play) rescue(ctx context.Context, b *playbooks.Block, hosts []*host, guarded bool) error {
@@ -79,6 +97,7 @@ func (p *play) always(ctx context.Context, b *playbooks.Block, hosts []*host, gu
 	}
 	var fallen []*host
 	for _, h := range hosts {
+		h.since = max(h.since, h.latest) // what was done after a failure is done again after the retry
 		if h.failed {
 			h.failed = false
 			fallen = append(fallen, h)

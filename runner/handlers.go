@@ -15,12 +15,20 @@ const (
 	mustRun                   // by a task that changed, or would
 )
 
+// calling is the notice that a handler was given on a host, and when it last was:
+// what the handler did before that does not count.
+type calling struct {
+	how notice
+	at  int
+}
+
 // call notifies a handler on a host.
-func (p *play) call(handler *playbooks.Task, h *host, how notice) {
+func (p *play) call(handler *playbooks.Task, h *host, c calling) {
 	if p.notified[handler] == nil {
-		p.notified[handler] = map[*host]notice{}
+		p.notified[handler] = map[*host]calling{}
 	}
-	p.notified[handler][h] = max(p.notified[handler][h], how)
+	had := p.notified[handler][h]
+	p.notified[handler][h] = calling{max(had.how, c.how), max(had.at, c.at)}
 }
 
 // handlers finds those that answer to a name: every one that listens to it, and
@@ -62,7 +70,7 @@ func (p *play) handle(ctx context.Context, handler *playbooks.Task) error {
 	delete(p.notified, handler)
 	var hosts []*host
 	for _, h := range p.going(p.batch) {
-		if called[h] != 0 {
+		if called[h].how != 0 {
 			hosts = append(hosts, h)
 		}
 	}

@@ -26,6 +26,7 @@ type hostTask struct {
 	unsure  bool   // a handler in a plan that nobody is sure to have notified
 	guarded bool   // a rescue stands by
 	handler bool   // it was notified
+	since   int    // what is recalled must have come about later
 	boot    string // of the machine, once it is locked
 }
 
@@ -74,12 +75,13 @@ func (x *hostTask) once(ctx context.Context, w *work) done {
 	d, known := w.recall()
 	if !known {
 		d = x.now(ctx, w)
+		d.at = lately
 	}
 	if d.stopped {
 		return d
 	}
 	var err error
-	if d.calls, err = x.calling(w, d); err != nil {
+	if d.calls, err = x.notifies(w, d); err != nil {
 		return done{err: err}
 	}
 	if known {
@@ -90,10 +92,10 @@ func (x *hostTask) once(ctx context.Context, w *work) done {
 	return d
 }
 
-// calling is the handlers that a result notifies: of a task that changed
+// notifies is the handlers that a result notifies: of a task that changed
 // something, would, or may. They stay due where it failed after the change, as
 // the next run finds nothing to change any more. A command is run again then.
-func (x *hostTask) calling(w *work, d done) ([]call, error) {
+func (x *hostTask) notifies(w *work, d done) ([]call, error) {
 	how := mustRun
 	switch {
 	case d.result.Status == Unknown, d.unsure:

@@ -150,6 +150,7 @@ func (x *hostTask) sum(parts []done, items []jinja.Value) done {
 		if d.result.Status != Failed {
 			whole.calls = append(whole.calls, d.calls...)
 		}
+		whole.at = max(whole.at, d.at)
 		whole.recalled, whole.drifted = whole.recalled && d.recalled, whole.drifted || d.drifted
 		results[i] = x.labelled(d.value, items[i], i)
 		if rank(d.result) > rank(total) {

@@ -14,6 +14,7 @@ import (
 type call struct {
 	handler *playbooks.Task
 	task    string // the handler's place
+	name    string // by which the notification outlives its run
 	how     notice
 }
 
@@ -33,7 +34,7 @@ func (p *play) calls(t *playbooks.Task, s *scope) ([]call, error) {
 			return nil, fmt.Errorf("%s: notify: there is no handler %q", n.Pos, name)
 		}
 		for _, h := range called {
-			calls = append(calls, call{handler: h, task: p.place(h), how: mustRun})
+			calls = append(calls, call{handler: h, task: p.place(h), name: p.called[h], how: mustRun})
 		}
 	}
 	return calls, nil
@@ -42,17 +43,33 @@ func (p *play) calls(t *playbooks.Task, s *scope) ([]call, error) {
 func named(calls []call) []Called {
 	var out []Called
 	for _, c := range calls {
-		out = append(out, Called{Task: c.task, Name: handlerName(c.handler), May: c.how == mayRun})
+		out = append(out, Called{Task: c.task, Name: c.name, May: c.how == mayRun})
 	}
 	return out
 }
 
-// handlerName is the name by which a notification outlives its run.
-func handlerName(t *playbooks.Task) string {
-	if name := t.Name.String(); name != "" {
-		return name
+// seed is a handler that an earlier run left.
+type seed struct {
+	Notification
+	at int // when it was taken over: a record's number, or lately
+}
+
+// handlerNames are the names by which notifications outlive their run: no two
+// handlers of a play have the same.
+func handlerNames(written *playbooks.Play) map[*playbooks.Task]string {
+	all, had := map[*playbooks.Task]string{}, map[string]int{}
+	for _, t := range written.Handlers {
+		name := t.Name.String()
+		if name == "" {
+			name = strings.Join(t.Listen, ", ")
+		}
+		had[name]++
+		if n := had[name]; n > 1 {
+			name = fmt.Sprintf("%s (%d)", name, n)
+		}
+		all[t] = name
 	}
-	return strings.Join(t.Listen, ", ")
+	return all
 }
 
 // owe keeps the account of handlers: a notification adds a debt, a handler that
@@ -88,6 +105,13 @@ func (rn *run) debts() []Notification {
 	return all
 }
 
+func (rn *run) owes(n Notification) bool {
+	rn.owing.Lock()
+	defer rn.owing.Unlock()
+	_, due := rn.owed[debt{n.Play, n.Handler, n.Host}]
+	return due
+}
+
 // adopt takes over what earlier runs left, and in a resumed run what its earlier
 // lives took over: a handler comes again at the place where it came then.
 func (rn *run) adopt() error {
@@ -99,9 +123,14 @@ func (rn *run) adopt() error {
 		rn.owed[debt{n.Play, n.Handler, n.Host}] = n
 		fresh = append(fresh, n)
 	}
-	rn.seeds = slices.Clone(fresh)
+	for _, n := range fresh {
+		rn.seeds = append(rn.seeds, seed{n, lately})
+	}
 	if rn.Past != nil {
-		rn.seeds = append(rn.seeds, rn.Past.Adopted...)
+		for i, n := range rn.Past.Adopted {
+			rn.owed[debt{n.Play, n.Handler, n.Host}] = n
+			rn.seeds = append(rn.seeds, seed{n, rn.Past.adoption(i)})
+		}
 	}
 	if len(fresh) == 0 || rn.Plan {
 		return nil
@@ -112,13 +141,13 @@ func (rn *run) adopt() error {
 // seed notifies the handlers that were left pending, on the hosts of the batch.
 func (p *play) seed() {
 	for _, n := range p.run.seeds {
-		if n.Play != p.title {
-			continue
+		if n.Play != p.title || !p.run.owes(n.Notification) {
+			continue // another play of this name has paid
 		}
-		i := slices.IndexFunc(p.play.Handlers, func(h *playbooks.Task) bool { return handlerName(h) == n.Handler })
+		i := slices.IndexFunc(p.play.Handlers, func(h *playbooks.Task) bool { return p.called[h] == n.Handler })
 		j := slices.IndexFunc(p.batch, func(h *host) bool { return h.name == n.Host })
 		if i >= 0 && j >= 0 {
-			p.call(p.play.Handlers[i], p.batch[j], mustRun)
+			p.call(p.play.Handlers[i], p.batch[j], calling{mustRun, n.at})
 		}
 	}
 }

@@ -18,7 +18,7 @@ type play struct {
 	hosts    []*host // those of them that no earlier play has lost
 	batch    []*host
 	failures int // in this batch, that nothing rescued
-	notified map[*playbooks.Task]map[*host]notice
+	notified map[*playbooks.Task]map[*host]calling
 	aborted  bool // any_errors_fatal or max_fail_percentage: no more tasks, no more plays
 	ended    bool // meta: end_play or end_batch: no more tasks
 	finished bool // meta: end_play: no more batches
@@ -26,6 +26,7 @@ type play struct {
 	number   int    // from 1
 	title    string // its name, rendered
 	places   map[*playbooks.Task]string
+	called   map[*playbooks.Task]string // the names by which notifications of handlers outlive the run
 	visits   map[visitor]int
 }
 
@@ -34,6 +35,7 @@ type play struct {
 func (rn *run) play(ctx context.Context, number int) error {
 	written := rn.book.Plays[number-1]
 	p := &play{run: rn, play: written, number: number, title: rn.playNames[number-1], places: places(written), visits: map[visitor]int{}}
+	p.called = handlerNames(written)
 	if err := p.findHosts(); err != nil {
 		return err
 	}
@@ -42,10 +44,11 @@ func (rn *run) play(ctx context.Context, number int) error {
 		rn.emit(PlayStopped{Reason: "no hosts matched", At: time.Now()})
 		return nil
 	}
+	p.learnSecrets()
 	cut := batches(p.hosts, written.Serial)
 	for i, batch := range cut {
 		p.batch, p.failures, p.ended = batch, 0, false
-		p.notified = map[*playbooks.Task]map[*host]notice{}
+		p.notified = map[*playbooks.Task]map[*host]calling{}
 		if err := p.begin(ctx, i+1, len(cut)); err != nil {
 			return err
 		}
@@ -109,6 +112,16 @@ func (p *play) findHosts() error {
 		}
 	}
 	return nil
+}
+
+// learnSecrets has the hosts' passwords known before anything is named: a name
+// that holds one must be the same whenever it is written.
+func (p *play) learnSecrets() {
+	for _, h := range p.hosts {
+		s := p.scope(h, nil)
+		_, _ = p.address(h.name, s, p.play.Keywords) // an error is the task's that comes to the host
+		_, _ = p.become(s, s, p.play.Keywords)
+	}
 }
 
 // tasks runs the whole play on its batch. Handlers run after each section.

@@ -57,9 +57,10 @@ type Intent struct {
 // Outcome is what a piece of work came to. In a plan it is the verdict.
 type Outcome struct {
 	Key
-	Name     string          `json:"name"`   // the task's, as people see it
-	Module   string          `json:"module"` //
-	Pos      string          `json:"pos"`    // file:line:col
+	Name     string          `json:"name"`              // the task's, as people see it
+	Written  string          `json:"written,omitempty"` // the name as it stands in the playbook, where it is a template
+	Module   string          `json:"module"`            //
+	Pos      string          `json:"pos"`               // file:line:col
 	Handler  bool            `json:"handler,omitempty"`
 	Label    string          `json:"label,omitempty"`    // of the loop item
 	Delegate string          `json:"delegate,omitempty"` // the host it ran on, where that is another

@@ -55,6 +55,9 @@ type Past struct {
 	Begun    map[Key][]Intent    // those that no outcome followed, in order
 	Kept     map[string][]string // by host: the names of all its commands, which the target may still keep
 	Adopted  []Notification
+
+	at      map[Key]int // which record the outcome is: later ones have higher numbers
+	adopted []int       // likewise of Adopted
 }
 
 // Signed is a plan that was approved.
@@ -106,7 +109,7 @@ type run struct {
 
 	background context.Context       // of records: written even while the run is interrupted
 	broken     atomic.Pointer[error] // the first record that could not be kept
-	seeds      []Notification        // handlers that earlier runs and lives left
+	seeds      []seed                // handlers that earlier runs and lives left
 	owing      sync.Mutex
 	owed       map[debt]Notification
 
@@ -128,6 +131,8 @@ type host struct {
 	drifted     bool // out of the run, as it is not what the signed plan says
 	pending     bool // a plan: an earlier task would change it
 	recap       Recap
+	latest      int // when the latest result of the block at work came about: a record's number, or lately
+	since       int // what is recalled must have come about later
 }
 
 func (h *host) up() bool { return !h.failed && !h.unreachable }

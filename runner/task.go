@@ -11,9 +11,18 @@ import (
 
 // turn says how a task comes to run.
 type turn struct {
-	guarded bool             // a rescue stands by
-	handler bool             // it was notified
-	called  map[*host]notice // of a handler: by whom, and how surely
+	guarded bool              // a rescue stands by
+	handler bool              // it was notified
+	called  map[*host]calling // of a handler: how surely, and when
+}
+
+// since is when what an earlier life did must have come about to count: a handler
+// after it was notified, and what is always done after what it follows.
+func (t turn) since(h *host) int {
+	if t.handler {
+		return t.called[h].at
+	}
+	return h.since
 }
 
 // done is one task's result on one host, with what register gets.
@@ -23,6 +32,7 @@ type done struct {
 	calls  []call // the handlers that it notifies
 	unsure bool   // a plan cannot know whether the task changes anything
 
+	at       int   // when it came about: a record's number, or lately
 	recalled bool  // it is that of an earlier life of the run
 	drifted  bool  // not done, as it is not in the signed plan: the host is out, whatever stands by
 	stopped  bool  // not begun, or not to its end: the run takes no more tasks
@@ -53,7 +63,7 @@ func (p *play) task(ctx context.Context, t *playbooks.Task, hosts []*host, how t
 		keys[i] = p.visit(t, h)
 	}
 	p.each(on, func(i int, h *host) {
-		x := &hostTask{play: p, task: t, host: h, key: keys[i], unsure: how.called[h] == mayRun,
+		x := &hostTask{play: p, task: t, host: h, key: keys[i], unsure: how.called[h].how == mayRun, since: how.since(h),
 			guarded: how.guarded, handler: how.handler}
 		results[i] = x.run(ctx)
 	})
@@ -100,6 +110,7 @@ func (p *play) announce(t *playbooks.Task, s *scope, how turn) {
 // With run_once the result is every host's, but counts for one alone.
 func (p *play) record(t *playbooks.Task, h *host, d done, how turn, counts bool) {
 	p.keep(t, h, d)
+	h.latest = max(h.latest, d.at)
 	r := d.result
 	how.guarded = how.guarded && !d.drifted
 	if counts {
@@ -156,7 +167,7 @@ func (p *play) notify(t *playbooks.Task, h *host, d done) {
 		return
 	}
 	for _, c := range d.calls {
-		p.call(c.handler, h, c.how)
+		p.call(c.handler, h, calling{c.how, d.at})
 	}
 }
 

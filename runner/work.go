@@ -26,12 +26,15 @@ type work struct {
 	cut     bool // an earlier life ended the step at work, or lost it
 	started time.Time
 
+	target    *target
+	lost      error // why there is no target
 	env       map[string]string
 	machine   Machine  // of the last step on a machine
 	user      string   // the machine's name, and whose rights the step has there
 	ids       []string // of the commands that the machine keeps for it
 	steps     int      // taken, in this life
 	unsettled bool
+	expired   bool   // by the task's own timeout
 	settled   string // how an earlier life's step was found to have ended
 	output    modules.Output
 	digest    Digest
@@ -40,6 +43,9 @@ type work struct {
 func (x *hostTask) work(s *scope, item int, label string) *work {
 	w := &work{x: x, scope: s, key: x.key, silent: x.silent(s), started: time.Now()}
 	w.key.Item = item
+	if item > 0 || x.task.Loop == nil {
+		w.target, w.lost = x.target(s) // first, so that its secrets are known
+	}
 	w.label = x.play.run.secrets.text(label)
 	if w.silent && item > 0 {
 		w.label = censoredLabel
@@ -57,7 +63,7 @@ func (x *hostTask) work(s *scope, item int, label string) *work {
 // notified.
 func (w *work) name() string {
 	if w.x.handler {
-		return handlerName(w.x.task)
+		return w.x.play.called[w.x.task]
 	}
 	return w.x.play.run.secrets.text(w.x.title(w.scope))
 }
@@ -111,11 +117,12 @@ func (w *work) keep(ctx context.Context, d done) {
 func (w *work) outcome(d done) Outcome {
 	rn, r := w.x.play.run, d.result
 	shown := rn.secrets.result(r)
+	open := w.unsettled && !w.expired || len(w.begun) > 0 // for whoever resumes: the play does not go on from it
 	o := Outcome{
 		Key: w.key, Name: w.name(), Module: w.x.task.Def.Name, Pos: w.x.task.Pos.String(),
-		Handler: w.x.handler, Label: w.label, Delegate: w.x.delegate(w.scope), Status: r.Status, Changed: r.Changed, Ignored: r.Ignored,
-		Rescued: r.Status == Failed && w.x.guarded && !d.drifted, Msg: shown.Msg, Digest: w.digest, Settled: w.settled,
-		Unsettled: w.unsettled || len(w.begun) > 0, Notified: named(d.calls), Took: time.Since(w.started), At: time.Now(),
+		Handler: w.x.handler, Label: w.label, Delegate: w.x.delegate(w.scope), Status: r.Status, Changed: r.Changed, Ignored: r.Ignored && !open,
+		Rescued: r.Status == Failed && w.x.guarded && !d.drifted && !open, Msg: shown.Msg, Digest: w.digest, Settled: w.settled,
+		Unsettled: w.unsettled || len(w.begun) > 0, Written: w.written(w.name()), Notified: named(d.calls), Took: time.Since(w.started), At: time.Now(),
 	}
 	if w.silent {
 		o.Msg = censored
@@ -196,7 +203,7 @@ func (w *work) recall() (done, bool) {
 		return done{}, false
 	}
 	o, ok := past.Outcomes[w.key]
-	if !ok || !o.final() || o.Label != w.label || o.Name != w.name() {
+	if !ok || !o.final() || past.at[w.key] < w.x.since || o.Label != w.label || !w.named(o) {
 		return done{}, false
 	}
 	k := kept{o.Value, o.Facts}
@@ -210,8 +217,22 @@ func (w *work) recall() (done, bool) {
 		}
 	}
 	w.x.play.run.owe(o)
-	d := done{recalled: true, result: Result{Status: o.Status, Changed: o.Changed, Ignored: o.Ignored, Msg: o.Msg}}
+	d := done{recalled: true, at: past.at[w.key], result: Result{Status: o.Status, Changed: o.Changed, Ignored: o.Ignored, Msg: o.Msg}}
 	return d, w.restore(&d, k)
+}
+
+// named says whether an outcome is of a task of this name. One that is a template
+// may have come to something else since.
+func (w *work) named(o Outcome) bool {
+	return o.Name == w.name() || o.Written != "" && o.Written == w.written(o.Name)
+}
+
+// written is the name as it is written, where that differs from what it came to.
+func (w *work) written(name string) string {
+	if text := w.x.play.run.secrets.text(w.x.task.Name.String()); !w.x.handler && text != name {
+		return text
+	}
+	return ""
 }
 
 // restore puts back what was registered and found. It reports false where a
@@ -244,7 +265,7 @@ func (o Outcome) final() bool {
 	case OK, Changed, Skipped:
 		return true
 	case Failed:
-		return (o.Ignored || o.Rescued) && !o.Unsettled
+		return o.Ignored || o.Rescued
 	}
 	return false
 }

@@ -1,0 +1,498 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"runbook/inventory"
+	"runbook/modules"
+	"runbook/playbooks"
+)
+
+// stateful is a module that looks and changes: what is set is not set again.
+type stateful struct {
+	Data string `arg:"data"`
+}
+
+func (m *stateful) Check(ctx context.Context, t modules.Target) (modules.Change, error) {
+	out, err := t.Query(ctx, modules.Command("is", m.Data))
+	if err != nil || out.Code == 0 {
+		return modules.Change{}, err
+	}
+	return modules.Change{
+		Diffs: []modules.Diff{{What: m.Data, Have: "unset", Want: "set"}},
+		Steps: []modules.Step{modules.Command("set", m.Data)},
+	}, nil
+}
+
+// stage is a fleet on which things are set, and stay so from one life of a run
+// to the next.
+type stage struct {
+	mu    sync.Mutex
+	there map[string]bool                                   // "host thing"
+	query func(host, cmd string) (modules.Output, error)    // before a look, where given
+	did   func(host, cmd string, out *modules.Output) error // after a step, where given
+	ended func(ctx context.Context, cmd string)
+}
+
+type actor struct {
+	*fleetHost
+	stage *stage
+}
+
+func (s *stage) on(r *Runner, _ *fleet) {
+	dial := r.Dial
+	r.Dial = func(ctx context.Context, a Address) (Machine, error) {
+		m, err := dial(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		return &actor{m.(*fleetHost), s}, nil
+	}
+}
+
+func (a *actor) As(ctx context.Context, b Become) (Machine, error) {
+	_, err := a.fleetHost.As(ctx, b)
+	return a, err
+}
+
+func (a *actor) Query(_ context.Context, r modules.Run) (modules.Output, error) {
+	if a.stage.query != nil {
+		if out, err := a.stage.query(a.name, r.String()); err != nil || out.Stdout != "" {
+			return out, err
+		}
+	}
+	a.stage.mu.Lock()
+	defer a.stage.mu.Unlock()
+	if thing, ok := strings.CutPrefix(r.String(), "is "); ok && !a.stage.there[a.name+" "+thing] {
+		return modules.Output{Code: 1}, nil
+	}
+	return modules.Output{}, nil
+}
+
+func (a *actor) Do(ctx context.Context, id string, r modules.Run) (modules.Output, error) {
+	out, err := a.fleetHost.Do(ctx, id, r)
+	if thing, ok := strings.CutPrefix(r.String(), "set "); ok && err == nil {
+		a.stage.mu.Lock()
+		if a.stage.there == nil {
+			a.stage.there = map[string]bool{}
+		}
+		a.stage.there[a.name+" "+thing] = true
+		a.stage.mu.Unlock()
+	}
+	if a.stage.ended != nil {
+		a.stage.ended(ctx, r.String())
+	}
+	if err == nil && a.stage.did != nil {
+		err = a.stage.did(a.name, r.String(), &out)
+	}
+	return out, err
+}
+
+// staged is books in which ping is the stateful module.
+func staged(t *testing.T, text string) (*playbooks.Playbook, *inventory.Inventory) {
+	book, inv := books(t, text)
+	def := modules.Def{Name: "state", New: func() modules.Module { return &stateful{} }}
+	for _, p := range book.Plays {
+		for task := range places(p) {
+			if task.Def.Name == "ping" {
+				task.Def = def
+			}
+		}
+	}
+	return book, inv
+}
+
+// lives is one run in several lives, on one fleet, with one journal.
+type lives struct {
+	t    *testing.T
+	book *playbooks.Playbook
+	inv  *inventory.Inventory
+	ran
+	records []Record
+	stage   *stage
+}
+
+// live is one life, whose journal takes so many records; 0: all.
+func (l *lives) live(takes int, with ...func(*Runner, *fleet)) *lives {
+	l.t.Helper()
+	p := &paper{}
+	if takes > 0 {
+		p.dies = takes + 1
+	}
+	resumed := len(l.records) > 0
+	if l.fleet == nil {
+		l.fleet = &fleet{tries: map[string]int{}}
+	}
+	all := []func(*Runner, *fleet){func(r *Runner, f *fleet) {
+		r.Journal, r.Seal = p, reversing{}
+		if resumed {
+			r.Past = Fold(l.records)
+		}
+		if l.stage != nil {
+			l.stage.on(r, f)
+		}
+	}}
+	l.ran = l.ran.carry(l.t.Context(), l.t, l.book, l.inv, append(all, with...)...)
+	l.records = append(l.records, p.records...)
+	return l
+}
+
+func (l *lives) pending() []string {
+	var left []string
+	for _, n := range l.events[len(l.events)-1].(RunDone).Pending {
+		left = append(left, n.Handler+" on "+n.Host)
+	}
+	return left
+}
+
+func (l *lives) did() []string { return slices.Sorted(slices.Values(l.fleet.did)) }
+
+// upTo is the number of the first record of which is says so.
+func upTo(t *testing.T, records []Record, is func(Record) bool) int {
+	i := slices.IndexFunc(records, is)
+	require.GreaterOrEqual(t, i, 0)
+	return i + 1
+}
+
+func outcomeOf(task string, item int) func(Record) bool {
+	return func(r Record) bool {
+		o, ok := r.(Outcome)
+		return ok && o.Task == task && o.Item == item
+	}
+}
+
+func newLives(t *testing.T, text string) *lives {
+	l := &lives{t: t, stage: &stage{}}
+	l.book, l.inv = staged(t, text)
+	return l
+}
+
+// TestALabelThatHoldsASecretIsKnownAgain: whether the secret is known already
+// when an item is named makes no difference.
+func TestALabelThatHoldsASecretIsKnownAgain(t *testing.T) {
+	l := newLives(t, `
+- hosts: h1
+  gather_facts: false
+  vars: {ansible_become_password: hunter2}
+  tasks:
+  - {name: "with hunter2", command: "do {{ item }}", become: true, loop: [hunter2, "x hunter2"]}
+  - {name: last, command: do last}
+`)
+	l.live(6)
+	for _, r := range l.records {
+		if o, ok := r.(Outcome); ok {
+			require.NotContains(t, o.Label+o.Name, "hunter2")
+		}
+	}
+	l.live(0)
+	require.NoError(t, l.err)
+	require.Equal(t, []string{"h1: do hunter2", "h1: do last", "h1: do x hunter2"}, l.did())
+}
+
+// TestANameThatHangsOnWhoIsLeft: a host that failed comes back when the run is
+// resumed; the tasks of the others are the same for that.
+func TestANameThatHangsOnWhoIsLeft(t *testing.T) {
+	l := newLives(t, `
+- hosts: web
+  gather_facts: false
+  tasks:
+  - {name: breaks, command: only h1 h2, ignore_errors: "{{ colour == 'blue' }}"}
+  - {name: "on {{ ansible_play_hosts | length }}", command: do it}
+  - {name: peers, command: "do {{ item }}", loop: "{{ ansible_play_hosts }}", when: colour == 'red'}
+`)
+	l.live(0)
+	require.True(t, l.summary.Failed)
+	l.stage.did = func(_, _ string, out *modules.Output) error { out.Code = 0; return nil } // mended
+	l.live(0)
+	require.False(t, l.summary.Failed)
+	require.Equal(t, 1, count1(l.did(), "h1: do it"))
+	require.Equal(t, 1, count1(l.did(), "h1: do h1"))
+	require.Equal(t, 1, count1(l.did(), "h1: do h2"))
+}
+
+func count1(in []string, what string) int {
+	n := 0
+	for _, s := range in {
+		if s == what {
+			n++
+		}
+	}
+	return n
+}
+
+// TestADroppedNotificationStaysDropped, though the task that gave it is recalled.
+func TestADroppedNotificationStaysDropped(t *testing.T) {
+	l := newLives(t, `
+- hosts: h1
+  gather_facts: false
+  handlers:
+  - {name: restart, command: do restart}
+  - {name: reload, command: do reload}
+  tasks:
+  - {name: config, command: do config, notify: [restart, reload]}
+  - {name: items, command: "do {{ item }}", notify: [restart, reload], loop: [x]}
+  - {name: last, command: do last}
+`)
+	l.live(6)
+	for i, r := range l.records {
+		if o, ok := r.(Outcome); ok {
+			o.Notified = slices.DeleteFunc(o.Notified, func(c Called) bool { return c.Name == "restart" })
+			l.records[i] = o
+		}
+	}
+	l.live(0)
+	require.NoError(t, l.err)
+	require.Equal(t, []string{"h1: do config", "h1: do last", "h1: do reload", "h1: do x"}, l.did())
+}
+
+// TestADoubtThatNobodyResolvesStays: whoever is asked and gives no answer is
+// asked again, and nothing is run before.
+func TestADoubtThatNobodyResolvesStays(t *testing.T) {
+	l := newLives(t, "- hosts: h1\n  gather_facts: false\n  tasks:\n  - {name: a, command: do a}\n")
+	key := Key{Play: 1, Task: "tasks/0", Host: "h1"}
+	l.records = []Record{Intent{Key: key, Name: "a", Of: 1, Command: "do a", Opaque: true}}
+	l.live(0, func(r *Runner, _ *fleet) {
+		r.Doubt = func(context.Context, Intent) (Doubt, error) { return Fail, errors.New("end of input") }
+	})
+	require.True(t, l.summary.Failed)
+	l.live(0)
+	require.Empty(t, l.did())
+	require.Contains(t, l.result("a", "h1").Msg, "--unknown")
+}
+
+// TestWhatWasUnderWayIsAskedAfterEvenIfATaskCannotBeRead in between.
+func TestWhatWasUnderWayIsAskedAfterLater(t *testing.T) {
+	l := newLives(t, "- hosts: h1\n  gather_facts: false\n  tasks:\n  - {name: a, command: \"do {{ word }}\"}\n")
+	key := Key{Play: 1, Task: "tasks/0", Host: "h1"}
+	l.records = []Record{Intent{Key: key, Name: "a", Of: 1, Command: "do a", Opaque: true}}
+	l.live(0)
+	require.True(t, l.summary.Failed)
+	require.Len(t, Fold(l.records).Begun[key], 1, "nobody has asked yet what became of it")
+}
+
+// TestACommandThatFailedAfterItsMark: what it made keeps it from being run again,
+// but does not make it a success.
+func TestACommandThatFailedAfterItsMark(t *testing.T) {
+	l := newLives(t, "- hosts: h1\n  gather_facts: false\n  tasks:\n  - {name: a, command: {cmd: \"false\", creates: /mark}}\n  - {name: b, command: do b}\n")
+	made := false
+	l.stage.query = func(_, cmd string) (modules.Output, error) {
+		if made {
+			return modules.Output{Stdout: "creates\n"}, nil
+		}
+		return modules.Output{}, nil
+	}
+	l.stage.did = func(string, string, *modules.Output) error { made = true; return nil }
+	l.live(2) // the intent; the outcome is not written
+	l.live(0)
+	require.Equal(t, []string{"h1: false"}, l.did())
+	require.True(t, l.summary.Failed)
+	require.Equal(t, Failed, l.result("a", "h1").Status)
+}
+
+// TestAHostThatIsLostAfterAChange: its handler is still due, as the next life
+// finds nothing left to change.
+func TestAHostThatIsLostAfterAChange(t *testing.T) {
+	for name, text := range map[string]string{
+		"task": "{name: a, ping: {data: x}, notify: h}",
+		"loop": "{name: a, ping: {data: \"{{ item }}\"}, notify: h, loop: [x]}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLives(t, "- hosts: h1\n  gather_facts: false\n  handlers:\n  - {name: h, command: do h}\n  tasks:\n  - "+text+"\n")
+			lost := false
+			l.stage.did = func(_, cmd string, _ *modules.Output) error { lost = cmd == "set x"; return nil }
+			l.stage.query = func(string, string) (modules.Output, error) {
+				if lost {
+					return modules.Output{}, gone{}
+				}
+				return modules.Output{}, nil
+			}
+			l.live(0)
+			require.True(t, l.summary.Unreachable)
+			require.Equal(t, []string{"h on h1"}, l.pending())
+			lost = false
+			l.live(0)
+			require.Equal(t, []string{"h1: do h", "h1: set x"}, l.did())
+			require.Empty(t, l.pending())
+		})
+	}
+}
+
+// TestALoopThatRunsOutOfTimeIsNotDone: items that were never begun are no success.
+func TestALoopThatRunsOutOfTimeIsNotDone(t *testing.T) {
+	l := newLives(t, `
+- hosts: h1
+  gather_facts: false
+  tasks:
+  - {name: a, command: "do {{ item }}", loop: [x, y], loop_control: {pause: 60}, timeout: 1}
+`)
+	l.live(0)
+	require.Equal(t, []string{"h1: do x"}, l.did())
+	require.True(t, l.summary.Failed)
+}
+
+// TestAHandlerThatWasCutShortIsStillDue: it is paid for when all its items are done.
+func TestAHandlerThatWasCutShortIsStillDue(t *testing.T) {
+	l := newLives(t, `
+- hosts: h1
+  gather_facts: false
+  handlers:
+  - {name: h, command: "do {{ item }}", loop: [x, y]}
+  tasks:
+  - {name: a, command: do a, notify: h}
+`)
+	ctx, cancel := context.WithCancel(t.Context())
+	p := &paper{}
+	l.fleet = &fleet{}
+	l.ran = l.ran.carry(ctx, t, l.book, l.inv, func(r *Runner, f *fleet) {
+		r.Journal = p
+		l.stage.on(r, f)
+		l.stage.ended = func(at context.Context, cmd string) {
+			if cmd == "do x" {
+				cancel()
+				<-at.Done()
+			}
+		}
+	})
+	l.records = p.records
+	require.True(t, l.summary.Interrupted)
+	require.Equal(t, []string{"h on h1"}, l.pending())
+	l.stage.ended = nil
+	l.live(0)
+	require.Equal(t, []string{"h1: do a", "h1: do x", "h1: do y"}, l.did())
+	require.Empty(t, l.pending())
+}
+
+// TestAChangeIsNotForgottenByAnErrorAfterIt: the handler is due, though
+// changed_when or failed_when cannot be evaluated.
+func TestAChangeIsNotForgottenByAnErrorAfterIt(t *testing.T) {
+	for _, keyword := range []string{"changed_when", "failed_when", "until", "ignore_errors"} {
+		extra := "nothing.there > 1"
+		if keyword == "ignore_errors" {
+			extra = "\"{{ nothing.there }}\", failed_when: true"
+		}
+		l := newLives(t, "- hosts: h1\n  gather_facts: false\n  handlers:\n  - {name: h, command: do h}\n  tasks:\n  - {name: a, ping: {data: x}, notify: h, "+keyword+": "+extra+"}\n")
+		l.live(0)
+		require.True(t, l.summary.Failed, keyword)
+		require.Equal(t, []string{"h on h1"}, l.pending(), keyword)
+	}
+}
+
+// TestAPlanDoesNothingOfWhichItIsNotKnownWhetherItRuns, not even where
+// check_mode: false has it look for real.
+func TestAPlanDoesNothingOfWhichItIsNotKnownWhetherItRuns(t *testing.T) {
+	got := carry(t, `
+- hosts: h1
+  gather_facts: false
+  tasks:
+  - {name: a, command: do a, register: r}
+  - {name: b, command: do b, check_mode: false, when: r.rc == 0}
+`, planning)
+	require.Empty(t, got.fleet.did)
+	require.Equal(t, Unknown, got.result("b", "h1").Status)
+}
+
+// TestASignedLoopThatThePlanCouldNotKnow goes ahead, as any other unknown does.
+func TestASignedLoopThatThePlanCouldNotKnow(t *testing.T) {
+	book, inv := books(t, "- hosts: h1\n  gather_facts: false\n  tasks:\n  - {name: a, command: echo x, register: r}\n  - {name: b, command: \"do {{ item }}\", loop: \"{{ r.stdout_lines }}\"}\n")
+	collected := &paper{}
+	ran{fleet: &fleet{}}.carry(t.Context(), t, book, inv, func(r *Runner, _ *fleet) { r.Plan, r.Journal = true, collected })
+	signed := &Signed{Work: Fold(collected.records).Outcomes}
+	got := ran{fleet: &fleet{}}.carry(t.Context(), t, book, inv, func(r *Runner, _ *fleet) { r.Signed = signed })
+	require.Equal(t, []string{"h1: echo x", "h1: do x"}, got.fleet.did)
+}
+
+// TestHandlersOfOneTopicAreOwedEach, though they have no names.
+func TestHandlersOfOneTopicAreOwedEach(t *testing.T) {
+	l := newLives(t, `
+- hosts: h1
+  gather_facts: false
+  handlers:
+  - {listen: topic, command: do first}
+  - {listen: topic, command: "false"}
+  tasks:
+  - {name: a, command: do a, notify: topic}
+`)
+	l.live(0)
+	require.Len(t, l.pending(), 1)
+	left := l.events[len(l.events)-1].(RunDone).Pending
+	next := newLives(t, "- hosts: h1\n  gather_facts: false\n  handlers:\n  - {listen: topic, command: do first}\n  - {listen: topic, command: do second}\n  tasks: []\n")
+	next.live(0, func(r *Runner, _ *fleet) { r.Pending = left })
+	require.Equal(t, []string{"h1: do second"}, next.did())
+}
+
+// TestWhatIsPendingRunsOnce, though two plays have the same name.
+func TestWhatIsPendingRunsOnce(t *testing.T) {
+	play := "- hosts: web\n  gather_facts: false\n  handlers:\n  - {name: h, command: do h}\n  tasks: []\n"
+	l := newLives(t, play+play)
+	left := []Notification{{Playbook: l.book.Path, Play: "web", Handler: "h", Host: "h1", Run: "old"}}
+	l.live(0, func(r *Runner, _ *fleet) { r.Pending = left })
+	require.Equal(t, []string{"h1: do h"}, l.did())
+}
+
+// TestWhatIsAlwaysDoneFollowsTheRetry: a task that failed is tried again, and so
+// what was done after its failure is done after it again.
+func TestWhatIsAlwaysDoneFollowsTheRetry(t *testing.T) {
+	l := newLives(t, `
+- hosts: h1
+  gather_facts: false
+  tasks:
+  - block:
+    - {name: a, command: only h9}
+    always:
+    - {name: clean, command: do clean}
+    - {name: sweep, command: do sweep}
+  - {name: last, command: do last}
+`)
+	l.live(0)
+	require.True(t, l.summary.Failed)
+	l.stage.did = func(_, cmd string, out *modules.Output) error {
+		if cmd == "only h9" {
+			out.Code = 0 // mended
+		}
+		return nil
+	}
+	died := len(l.records)
+	l.live(4)
+	require.ErrorIs(t, l.err, errDied)
+	require.Len(t, l.records, died+4, "it died after clean")
+	l.live(0)
+	require.NoError(t, l.err)
+	require.Equal(t, []string{"h1: do clean", "h1: do clean", "h1: do last", "h1: do sweep", "h1: do sweep", "h1: only h9", "h1: only h9"}, l.did())
+}
+
+// TestATimeoutThatThePlayWentOnFrom is not asked after again.
+func TestATimeoutThatThePlayWentOnFrom(t *testing.T) {
+	for _, way := range []string{
+		"  - {name: a, command: hang, timeout: 1, ignore_errors: true}\n",
+		"  - block:\n    - {name: a, command: hang, timeout: 1}\n    rescue:\n    - {name: mend, command: do mend}\n",
+	} {
+		l := newLives(t, "- hosts: h1\n  gather_facts: false\n  tasks:\n"+way+"  - {name: b, command: do b}\n  - {name: c, command: do c}\n")
+		hung := 0
+		l.fleet = &fleet{hung: func() { hung++ }}
+		l.live(6)
+		require.ErrorIs(t, l.err, errDied)
+		l.live(0, func(r *Runner, _ *fleet) {
+			r.Doubt = func(context.Context, Intent) (Doubt, error) { t.Error("asked"); return Fail, nil }
+		})
+		require.NoError(t, l.err)
+		require.False(t, l.summary.Failed)
+		require.Equal(t, 1, count1(l.did(), "h1: do b"))
+		require.Equal(t, 1, count1(l.did(), "h1: do c"))
+		require.Equal(t, 1, hung)
+	}
+}
+
+// TestAnAttemptThatChangedSomethingCounts, also where the next one finds nothing to do.
+func TestAnAttemptThatChangedSomethingCounts(t *testing.T) {
+	l := newLives(t, "- hosts: h1\n  gather_facts: false\n  handlers:\n  - {name: h, command: do h}\n  tasks:\n  - {name: a, ping: {data: x}, notify: h, register: r, until: r.attempts == 2, retries: 3, delay: 0}\n")
+	l.live(0)
+	require.NoError(t, l.err)
+	require.Equal(t, []string{"h1: do h", "h1: set x"}, l.did())
+}
