@@ -120,7 +120,11 @@ func (l *loop) do(ctx context.Context, m Machine, id string, s modules.Run) (mod
 			return out, fmt.Errorf("%w; it came back after a reboot: how the command ended is not known", err)
 		}
 		l.work.machine = again
-		if out, err = again.Do(ctx, id, s); err == nil || !isUnreachable(err) {
+		heard, asked := again.Do(ctx, id, s)
+		if errors.Is(asked, ErrUnlocked) {
+			continue // lost once more, before it was asked: the first loss stands
+		}
+		if out, err = heard, asked; err == nil || !isUnreachable(err) {
 			return out, err
 		}
 	}
