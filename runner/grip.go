@@ -33,11 +33,7 @@ func (l *loop) grip(ctx context.Context, m Machine) (fresh bool, err error) {
 		var held *Held
 		if err == nil {
 			l.work.machine, l.work.user, l.work.x.boot = m, l.target.user, g.Boot
-			fresh := rn.locks.first(l.target.user) || g.Fresh
-			if fresh {
-				l.work.sweep(ctx, m)
-			}
-			return fresh, nil
+			return rn.locks.first(l.target.user) || g.Fresh, nil
 		}
 		if !errors.As(err, &held) || !time.Now().Before(until) {
 			return false, err
@@ -55,32 +51,6 @@ func (l *loop) waitFor(machine string, held *Held) {
 
 // startTimeout bounds the asking for a lock itself.
 const startTimeout = time.Minute
-
-// sweep has a machine forget what earlier lives of the run have left on it,
-// except what nobody has asked after yet.
-func (w *work) sweep(ctx context.Context, m Machine) {
-	past := w.x.play.run.Past
-	if past == nil {
-		return
-	}
-	open := map[string]bool{}
-	for key, begun := range past.Begun {
-		if key.Host == w.key.Host {
-			for _, i := range begun {
-				open[i.ID] = true
-			}
-		}
-	}
-	var ids []string
-	for _, id := range past.Kept[w.key.Host] {
-		if !open[id] {
-			ids = append(ids, id)
-		}
-	}
-	if len(ids) > 0 {
-		forget(ctx, m, ids)
-	}
-}
 
 // do carries out a command on the machine. Where the connection is lost
 // meanwhile, it comes back to hear how the command ended.

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -13,8 +14,9 @@ const forgetAt = 32
 // leavings are the results of commands that machines still keep, though they are
 // written down. The zero value is ready.
 type leavings struct {
-	mu sync.Mutex
-	at map[string]*shelf // by machine and user
+	mu    sync.Mutex
+	at    map[string]*shelf // by machine and user
+	swept map[string]bool   // likewise: of what earlier lives have left
 }
 
 type shelf struct {
@@ -68,4 +70,35 @@ func forget(ctx context.Context, m Machine, ids []string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), forgetLimit)
 	defer cancel()
 	_ = m.Forget(ctx, ids)
+}
+
+// sweep has a machine forget, when a resumed run first comes to it as a user,
+// what earlier lives of the run have left there, except what nobody has asked
+// after yet.
+func (rn *run) sweep(ctx context.Context, user, host string, m Machine) {
+	if rn.Past == nil || len(rn.Past.Kept[host]) == 0 {
+		return
+	}
+	rn.left.mu.Lock()
+	if rn.left.swept == nil {
+		rn.left.swept = map[string]bool{}
+	}
+	done := rn.left.swept[user]
+	rn.left.swept[user] = true
+	rn.left.mu.Unlock()
+	if done {
+		return
+	}
+	open := map[string]bool{}
+	for key, begun := range rn.Past.Begun {
+		if key.Host == host {
+			for _, i := range begun {
+				open[i.ID] = true
+			}
+		}
+	}
+	ids := slices.DeleteFunc(slices.Clone(rn.Past.Kept[host]), func(id string) bool { return open[id] })
+	if len(ids) > 0 {
+		forget(ctx, m, ids)
+	}
 }

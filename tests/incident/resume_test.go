@@ -153,7 +153,7 @@ func TestTwoControllers(t *testing.T) {
 	ben, benSaid = start("ben", "0s", "0.2")
 	require.Error(t, ben.Wait())
 	require.Equal(t, 2, ben.ProcessState.ExitCode(), benSaid)
-	require.Regexp(t, `fatal: \[`+h.Name+`\]: FAILED! => .*locked by run \S+ of \S+ since`, benSaid.String())
+	require.Regexp(t, `failed: \[`+h.Name+`\] \(item=1\) => .*locked by run \S+ of \S+ since`, benSaid.String())
 	require.NoError(t, ann.Wait(), annSaid)
 	for host, ground := range o.everywhere(t, "cat /root/ground") {
 		require.NotRegexp(t, `(?s)ann begin\n[^a].*ann`, ground, host)
