@@ -30,7 +30,7 @@ var layers = map[string][]string{
 	"runbook/runner/source":    {},
 	"runbook/runner/failpoint": {},
 	"runbook/runner/plan":      {"runner", "playbooks", "playbooks/vars", "inventory", "runner/source"},
-	"runbook/runner/project":   {"runner", "runner/journal", "runner/source"},
+	"runbook/runner/project":   {"runner", "runner/journal", "runner/failpoint", "runner/source"},
 	"runbook/runner/journal":   {"runner", "runner/failpoint"},
 	"runbook/examples":         {},
 }

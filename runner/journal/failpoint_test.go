@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -62,6 +63,11 @@ func doomed(dir string) error {
 	return nil
 }
 
+// ours are the journal's own points; the engine's are met elsewhere (tests/crash).
+func ours() []string {
+	return slices.DeleteFunc(failpoint.Names(), func(name string) bool { return !strings.HasPrefix(name, "journal.") })
+}
+
 func TestDeathAtEveryPoint(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
@@ -73,7 +79,7 @@ func TestDeathAtEveryPoint(t *testing.T) {
 		}
 	}
 	deaths := 0
-	for _, point := range failpoint.Names() {
+	for _, point := range ours() {
 		for n := 1; ; n++ {
 			at := fmt.Sprintf("%s@%d", point, n)
 			dir := filepath.Join(t.TempDir(), "x")
@@ -99,7 +105,7 @@ func TestDeathAtEveryPoint(t *testing.T) {
 			has := 0 // records of the point's kind
 			kind, when, _ := strings.Cut(strings.TrimPrefix(point, "journal."), ".")
 			for _, r := range got {
-				if strings.ToLower(reflect.TypeOf(r).Name()) == kind {
+				if strings.HasPrefix(strings.ToLower(reflect.TypeOf(r).Name()), kind) {
 					has++
 				}
 			}
@@ -114,11 +120,11 @@ func TestDeathAtEveryPoint(t *testing.T) {
 			require.NoError(t, w.Close())
 		}
 	}
-	require.Greater(t, deaths, len(failpoint.Names()))
+	require.Greater(t, deaths, len(ours()))
 	names, err := os.ReadFile(seen)
 	require.NoError(t, err)
-	for _, point := range failpoint.Names() {
+	for _, point := range ours() {
 		require.Contains(t, strings.Split(string(names), "\n"), point)
 	}
-	t.Logf("%d deaths at %d points", deaths, len(failpoint.Names()))
+	t.Logf("%d deaths at %d points", deaths, len(ours()))
 }

@@ -13,6 +13,14 @@ func pointsOf(name string) points {
 	}
 }
 
+// loosePointsOf are those of a kind of record that no run waits for to be durable.
+func loosePointsOf(name string) points {
+	return points{
+		before:  failpoint.New("journal." + name + ".before"),
+		written: failpoint.New("journal." + name + ".written"),
+	}
+}
+
 var (
 	pointsOfKind = map[kind]points{
 		aHeader:   pointsOf("header"),
@@ -20,6 +28,10 @@ var (
 		anIntent:  pointsOf("intent"),
 		anOutcome: pointsOf("outcome"),
 		anEnded:   pointsOf("ended"),
+		aHalted:   pointsOf("halted"),
+		aDropped:  pointsOf("dropped"),
+		anAdopted: loosePointsOf("adopted"),
+		aBatch:    loosePointsOf("batch"),
 	}
 	copied = failpoint.New("journal.reopen.copied") // the new file is durable, the old one still in its place
 )

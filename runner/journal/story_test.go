@@ -75,7 +75,7 @@ func lives() [][]step {
 		{noisy, true},
 		{anIntention("web2", 1), true},
 		{large, true},
-		{runner.Halted{Reason: "interrupted", At: clock(30)}, false},
+		{runner.Halted{Reason: "interrupted", At: clock(30)}, true},
 		{aDrop(), true},
 	}, {
 		{aResumption(8), true},

@@ -6,9 +6,17 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"runbook/runner/failpoint"
 )
 
 const tempMark = ".tmp-"
+
+// Where a test build dies.
+var (
+	replacing = failpoint.New("project.file.replacing")    // the new file is durable, the old one still in its place
+	copied    = failpoint.New("project.checkpoint.copied") // the checkpoint's copy is newer than the checkpoint
+)
 
 // writeAtomic replaces a file of dir, mode 0600: after a crash at any moment the
 // file is the old one or the new one, and after writeAtomic it is the new one.
@@ -17,6 +25,7 @@ func writeAtomic(dir, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
+	replacing.Hit()
 	if err := os.Rename(temp, filepath.Join(dir, name)); err != nil {
 		_ = os.Remove(temp)
 		return err

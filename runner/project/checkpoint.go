@@ -124,6 +124,7 @@ func (p *Project) save(c *checkpoint, bad bool) error {
 	if err := writeAtomic(p.dir, copyFile, data); err != nil {
 		return err
 	}
+	copied.Hit()
 	return writeAtomic(p.dir, stateFile, data)
 }
 

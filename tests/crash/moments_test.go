@@ -20,10 +20,14 @@ const (
 	moments = 1000 // at which the program is killed, unless CRASH_KILLS says another number
 	// killsARun is how many lives one run is to have, so that there is hardly a
 	// task in whose middle none ends.
-	killsARun = 60
+	killsARun = 250
 	// oneInShells is in how many lives a control shell is killed before the program.
 	oneInShells = 8
 )
+
+// atOnce is how many hosts a life has at once. Most have few: what a life costs is
+// the shells that it starts, and those who have many are long in starting them.
+var atOnce = []string{"2", "2", "3", "3", "4", "6", "6", "32"}
 
 // TestDeathAtRandomMoments kills the program at random moments of runs of twenty
 // tasks on fifty hosts, and resumes them, until it has been killed often enough
@@ -97,7 +101,7 @@ func (c *campaign) life(p *project, r *rand.Rand, args []string) []string {
 	moment := time.Duration(r.Int64N(int64(c.reach)))
 	c.lives++
 	c.mu.Unlock()
-	l := p.start(program, nil, args...)
+	l := p.start(program, nil, append(args[:len(args):len(args)], "--forks", atOnce[r.IntN(len(atOnce))])...)
 	shells := 0
 	if r.IntN(oneInShells) == 0 {
 		for early := moment / 2; shells == 0 && early > 0 && !l.within(early); early /= 2 {
@@ -151,9 +155,9 @@ func (c *campaign) learn(p *project, before int) (now int) {
 	defer c.mu.Unlock()
 	c.when[min(9, 10*now/len(c.want))]++
 	switch gain, due := now-before, len(c.want)/killsARun; {
-	case gain > 2*due:
+	case gain > due:
 		c.reach = max(c.reach*9/10, 20*time.Millisecond)
-	case gain < due/2:
+	default:
 		c.reach = min(c.reach*21/20, 20*time.Second)
 	}
 	return now

@@ -55,17 +55,8 @@ func TestNobodyKnows(t *testing.T) {
 	require.Zero(t, code, out)
 	lost, doubled = compare(slowEffects(true), p.effects())
 	require.Empty(t, lost)
-	require.Equal(t, everywhere("two"), doubled, "what was asked for")
+	require.Equal(t, onAll("two"), doubled, "what was asked for")
 	p.quiet()
-}
-
-// everywhere is an effect on every host of slow.
-func everywhere(effect string) []string {
-	var all []string
-	for _, h := range hostNames(slowHosts) {
-		all = append(all, h+": "+effect)
-	}
-	return all
 }
 
 // TestWhatMindsACommandIsKilled, while the program lives: it does not say of the
