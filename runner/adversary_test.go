@@ -496,3 +496,25 @@ func TestAnAttemptThatChangedSomethingCounts(t *testing.T) {
 	require.NoError(t, l.err)
 	require.Equal(t, []string{"h1: do h", "h1: set x"}, l.did())
 }
+
+// TestAFlushLeavesWhoIsOut: what a failed host was notified of is due when a
+// rescue takes it back.
+func TestAFlushLeavesWhoIsOut(t *testing.T) {
+	l := newLives(t, `
+- hosts: web
+  gather_facts: false
+  handlers:
+  - {name: h, command: do h}
+  tasks:
+  - block:
+    - {name: a, command: do a, notify: h}
+    - {name: b, command: only h1}
+    - meta: flush_handlers
+    rescue:
+    - {name: mend, command: do mend}
+`)
+	l.live(0)
+	require.NoError(t, l.err)
+	require.Empty(t, l.pending())
+	require.Equal(t, 1, count1(l.did(), "h2: do h"))
+}

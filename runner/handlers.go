@@ -66,15 +66,22 @@ func (p *play) flush(ctx context.Context) error {
 }
 
 func (p *play) handle(ctx context.Context, handler *playbooks.Task) error {
-	called := p.notified[handler]
-	delete(p.notified, handler)
+	if p.run.halted(ctx) {
+		return nil
+	}
+	called := map[*host]calling{}
 	var hosts []*host
 	for _, h := range p.going(p.batch) {
-		if called[h].how != 0 {
+		if c, due := p.notified[handler][h]; due {
+			called[h] = c
 			hosts = append(hosts, h)
+			delete(p.notified[handler], h)
 		}
 	}
-	if len(hosts) == 0 || p.run.halted(ctx) {
+	if len(p.notified[handler]) == 0 {
+		delete(p.notified, handler) // else hosts are out that a rescue may take back
+	}
+	if len(hosts) == 0 {
 		return nil
 	}
 	_, err := p.task(ctx, handler, hosts, turn{handler: true, called: called})
