@@ -74,7 +74,7 @@ func (w *work) approved(c modules.Change, env map[string]string, first bool) err
 	switch {
 	case ok && planned.Status == Unknown, !ok && signed.foresaw(w.key):
 		return nil
-	case !ok && (strings.Contains(w.key.Task, "/rescue/") || w.x.handler && w.x.host.rescued):
+	case !ok && (strings.Contains(w.key.Task, "/rescue/") || w.x.handler && w.x.play.rescued):
 		return nil // a plan does not foresee failures; the rescue, and what it notifies, is in the signed playbook
 	}
 	now := w.x.play.run.digest(c, env)

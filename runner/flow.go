@@ -82,7 +82,7 @@ func (p *play) rescue(ctx context.Context, b *playbooks.Block, hosts []*host, gu
 	var fallen []*host
 	for _, h := range hosts {
 		if h.failed && !h.unreachable && !h.drifted {
-			h.failed, h.rescued = false, true
+			h.failed, p.rescued = false, true
 			fallen = append(fallen, h)
 		}
 	}

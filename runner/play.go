@@ -19,6 +19,7 @@ type play struct {
 	batch    []*host
 	failures int // in this batch, that nothing rescued
 	notified map[*playbooks.Task]map[*host]calling
+	rescued  bool // a rescue was begun, which no plan foresees: it may notify and flush
 	aborted  bool // any_errors_fatal or max_fail_percentage: no more tasks, no more plays
 	ended    bool // meta: end_play or end_batch: no more tasks
 	finished bool // meta: end_play: no more batches

@@ -129,7 +129,6 @@ type host struct {
 	unreachable bool // out of the run
 	ended       bool // end_host: out of the play, with honour
 	drifted     bool // out of the run, as it is not what the signed plan says
-	rescued     bool // a rescue took it back: it has done what no plan foresees
 	pending     bool // a plan: an earlier task would change it
 	recap       Recap
 	latest      int // when the latest result of the block at work came about: a record's number, or lately
