@@ -99,6 +99,9 @@ func (c *campaign) run(r *rand.Rand) (good bool) {
 func (c *campaign) life(p *project, r *rand.Rand, args []string) []string {
 	c.mu.Lock()
 	moment := time.Duration(r.Int64N(int64(c.reach)))
+	if c.left <= 0 {
+		moment = lifeLimit // it has been killed often enough
+	}
 	c.lives++
 	c.mu.Unlock()
 	l := p.start(program, nil, append(args[:len(args):len(args)], "--forks", atOnce[r.IntN(len(atOnce))])...)
