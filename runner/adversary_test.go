@@ -518,3 +518,26 @@ func TestAFlushLeavesWhoIsOut(t *testing.T) {
 	require.Empty(t, l.pending())
 	require.Equal(t, 1, count1(l.did(), "h2: do h"))
 }
+
+// TestWhatIsDoneAgainHasChangedSomething: what an earlier life changed is found as
+// it should be, and its handler is still due.
+func TestWhatIsDoneAgainHasChangedSomething(t *testing.T) {
+	l := newLives(t, `
+- hosts: h1
+  gather_facts: false
+  handlers:
+  - {name: h, command: do h}
+  tasks:
+  - block:
+    - {name: a, command: only h9}
+    always:
+    - {name: b, ping: {data: x}, notify: h}
+`)
+	l.live(0)
+	require.Equal(t, []string{"h on h1"}, l.pending())
+	l.stage.did = func(_, _ string, out *modules.Output) error { out.Code = 0; return nil } // mended
+	l.live(0)
+	require.False(t, l.summary.Failed)
+	require.Equal(t, 1, count1(l.did(), "h1: do h"))
+	require.Empty(t, l.pending())
+}

@@ -54,7 +54,8 @@ func (x *hostTask) work(s *scope, item int, label string) *work {
 		w.begun = past.Begun[w.key]
 		before := past.Outcomes[w.key]
 		w.cut = before.Unsettled
-		w.changed = (before.Status == Failed || before.Status == Unreachable) && len(before.Notified) > 0
+		again := before.Status == Failed || before.Status == Unreachable || past.at[w.key] < x.since
+		w.changed = again && len(before.Notified) > 0
 	}
 	return w
 }
