@@ -225,14 +225,14 @@ func (l *live) open(now plan.Inputs) error {
 		Version: plan.Version(), Who: who(l.env), PID: os.Getpid(), At: time.Now(),
 	}
 	if l.signed != nil {
-		if header.Plan, err = l.digest(); err != nil {
+		if header.Plan, err = plan.Write(l.waiting(), l.signed, l.key); err != nil {
 			return err
 		}
 	}
 	if l.writer, l.id, err = l.project.Begin(header); err != nil || l.signed == nil {
 		return err
 	}
-	if _, err := plan.Write(l.copy(), l.signed, l.key); err != nil {
+	if err := os.Rename(l.waiting(), l.copy()); err != nil {
 		return errors.Join(fmt.Errorf("run %s has not begun, because its plan cannot be kept: %w", l.id, err), l.writer.Close())
 	}
 	return nil
@@ -241,19 +241,9 @@ func (l *live) open(now plan.Inputs) error {
 // copy is the plan's place in the run's directory.
 func (l *live) copy() string { return filepath.Join(l.project.RunDir(l.id), signedName) }
 
-// digest names the plan. One that was never written has none yet: it gets it by
-// being written.
-func (l *live) digest() (string, error) {
-	if l.signed.Digest != "" {
-		return l.signed.Digest, nil
-	}
-	path := filepath.Join(l.project.Dir(), signedName)
-	digest, err := plan.Write(path, l.signed, l.key)
-	if err != nil {
-		return "", err
-	}
-	return digest, os.Remove(path)
-}
+// waiting is where the plan is until the run has begun: a run that dies before it
+// could take its plan finds it there.
+func (l *live) waiting() string { return filepath.Join(l.project.Dir(), signedName) }
 
 func (w *work) gather(p *project.Project, k *project.Key) (plan.Inputs, error) {
 	set, err := w.set.seal(k)

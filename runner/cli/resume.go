@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -188,6 +189,11 @@ func (l *live) samePlan(h journal.Header, now plan.Inputs) (*plan.Plan, error) {
 		return nil, nil
 	}
 	signed, err := plan.Read(l.copy())
+	if errors.Is(err, fs.ErrNotExist) { // the run died before it took it
+		if left, bad := plan.Read(l.waiting()); bad == nil && left.Digest == h.Plan {
+			signed, err = left, os.Rename(l.waiting(), l.copy())
+		}
+	}
 	if err == nil && signed.Digest != h.Plan {
 		err = errors.New("it is another plan than the one that the run began with")
 	}
