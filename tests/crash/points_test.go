@@ -112,7 +112,7 @@ func onAll(effects ...string) []string {
 	return all
 }
 
-// interrupting sends the program the operator's first signal, and then its second.
+// interrupting sends the program the operator's first signal.
 const interrupting = `
 - name: interrupting
   hosts: h001
@@ -121,7 +121,7 @@ const interrupting = `
   handlers:
   - {name: restart, shell: "echo restart >> {{ log }}"}
   tasks:
-  - {name: one, shell: "echo one >> {{ log }}; kill -INT $(cat {{ playbook_dir }}/pid)", notify: restart}
+  - {name: one, shell: "echo one >> {{ log }}; kill -INT $(cat {{ playbook_dir }}/pid) || true", notify: restart}
   - {name: two, shell: "echo two >> {{ log }}"}
 `
 
@@ -185,7 +185,6 @@ func (s scene) points(t *testing.T) []string {
 	args := s.before(p)
 	met := filepath.Join(filepath.Dir(p.dir), "met")
 	l := p.start(doomed, []string{"RUNBOOK_FAILPOINTS_FILE=" + met}, args...)
-	p.write("pid", fmt.Sprint(l.cmd.Process.Pid))
 	require.Contains(t, []int{0, 130}, l.end(), l.printed())
 	data, err := os.ReadFile(met)
 	require.NoError(t, err)
@@ -236,7 +235,6 @@ func (d *deaths) once(t *testing.T, s scene, point string, n int) bool {
 	args := s.before(p)
 	at := fmt.Sprintf("%s@%d", point, n)
 	l := p.start(doomed, []string{"RUNBOOK_FAILPOINT=" + at}, args...)
-	p.write("pid", fmt.Sprint(l.cmd.Process.Pid))
 	died := l.end() == -1
 	how := s.name + ", died at " + at
 	if died && s.after != nil {
@@ -254,7 +252,7 @@ func (d *deaths) once(t *testing.T, s scene, point string, n int) bool {
 			break
 		}
 		code, out := p.run(args...)
-		require.Zero(t, code, "%s: %s", how, out)
+		require.Contains(t, []int{0, 130}, code, "%s: %s", how, out)
 	}
 	p.settled(s.want(), how)
 	_ = os.RemoveAll(filepath.Dir(p.dir)) // there are many
@@ -269,7 +267,6 @@ func (d *deaths) resumption(p *project, r *rand.Rand) string {
 	}
 	at := fmt.Sprintf("%s@%d", d.names[r.IntN(len(d.names))], 1+r.IntN(6))
 	l := p.start(doomed, []string{"RUNBOOK_FAILPOINT=" + at}, args...)
-	p.write("pid", fmt.Sprint(l.cmd.Process.Pid))
 	if code := l.end(); code != -1 {
 		require.Contains(p.t, []int{0, 130}, code, "%s: %s", at, l.printed())
 		return ""

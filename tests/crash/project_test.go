@@ -95,6 +95,7 @@ func (p *project) startTo(stdout *os.File, program string, env []string, args ..
 	}
 	l.cmd.Env = slices.Concat(os.Environ(), []string{"RUNBOOK_RUNS=" + p.runs, "HOME=" + p.dir}, env)
 	require.NoError(p.t, l.cmd.Start())
+	p.write("pid", fmt.Sprint(l.cmd.Process.Pid)) // for playbooks that signal it
 	require.NoError(p.t, out.Close())
 	go func() {
 		_ = l.cmd.Wait() // how it ended is in its state
