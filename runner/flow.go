@@ -47,6 +47,7 @@ func (p *play) going(hosts []*host) []*host {
 func (p *play) block(ctx context.Context, b *playbooks.Block, hosts []*host, guarded bool) ([]*host, error) {
 	leave := enter(hosts)
 	defer leave()
+	p.recheck(b, hosts)
 	_, err := p.list(ctx, b.Tasks, hosts, guarded || len(b.Rescue) > 0)
 	if err != nil {
 		return nil, err
@@ -62,18 +63,57 @@ func (p *play) block(ctx context.Context, b *playbooks.Block, hosts []*host, gua
 	return p.going(hosts), nil
 }
 
+// recheck has a block that failed in an earlier life, and after which its always
+// was done, looked at again from its beginning: what is always done may have
+// undone what came before (a service that is started again). Commands, of which
+// nobody can see what they did, are not repeated.
+func (p *play) recheck(b *playbooks.Block, hosts []*host) {
+	past := p.run.Past
+	if past == nil || len(b.Always) == 0 {
+		return
+	}
+	for _, h := range hosts {
+		failed := false
+		for _, t := range tasksIn(b.Tasks, b.Rescue) {
+			o, ok := past.Outcomes[p.next(t, h)]
+			failed = failed || ok && !o.final()
+		}
+		for _, t := range tasksIn(b.Always) {
+			if at, ok := past.at[p.next(t, h)]; ok && failed {
+				h.recheck = max(h.recheck, at)
+			}
+		}
+	}
+}
+
+// tasksIn is every task below the nodes.
+func tasksIn(lists ...[]playbooks.Node) []*playbooks.Task {
+	var all []*playbooks.Task
+	for _, nodes := range lists {
+		for _, n := range nodes {
+			switch n := n.(type) {
+			case *playbooks.Task:
+				all = append(all, n)
+			case *playbooks.Block:
+				all = append(all, tasksIn(n.Tasks, n.Rescue, n.Always)...)
+			}
+		}
+	}
+	return all
+}
+
 // enter begins a block on hosts, and returns what ends it. In between a host's
 // latest is that of the block.
 func enter(hosts []*host) (leave func()) {
-	type outer struct{ latest, since int }
+	type outer struct{ latest, since, recheck int }
 	had := make([]outer, len(hosts))
 	for i, h := range hosts {
-		had[i] = outer{h.latest, h.since}
+		had[i] = outer{h.latest, h.since, h.recheck}
 		h.latest = 0
 	}
 	return func() {
 		for i, h := range hosts {
-			h.latest, h.since = max(h.latest, had[i].latest), had[i].since
+			h.latest, h.since, h.recheck = max(h.latest, had[i].latest), had[i].since, had[i].recheck
 		}
 	}
 }

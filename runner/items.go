@@ -42,6 +42,24 @@ func (x *hostTask) loop(ctx context.Context, s *scope, started time.Time) done {
 	return d
 }
 
+// numbers are the items' numbers in the journal.
+func (x *hostTask) numbers(s *scope, items []jinja.Value) []int {
+	labels := make([]string, len(items))
+	for i, item := range items {
+		is := s.with(x.itemVars(item, i))
+		labels[i] = x.keptLabel(is, x.label(is, item))
+	}
+	return x.play.run.Past.numbers(x.key, labels)
+}
+
+// keptLabel is an item's label as the journal has it.
+func (x *hostTask) keptLabel(s *scope, label string) string {
+	if x.silent(s) {
+		return censoredLabel
+	}
+	return x.play.run.secrets.text(label)
+}
+
 // cutShort is a loop of which not all items were begun: failed, with what the
 // others did.
 func (d done) cutShort(err error) done {
@@ -64,6 +82,7 @@ func (x *hostTask) listless(s *scope, err error) done {
 func (x *hostTask) each(ctx context.Context, s *scope, items []jinja.Value) []done {
 	var parts []done
 	facts := playbooks.Layer{}
+	numbers := x.numbers(s, items)
 	for i, item := range items {
 		if i > 0 && x.play.run.halted(ctx) && ctx.Err() == nil {
 			return append(parts, done{stopped: true}) // the rest is for whoever resumes
@@ -74,7 +93,7 @@ func (x *hostTask) each(ctx context.Context, s *scope, items []jinja.Value) []do
 		at := time.Now()
 		is := s.with(facts).with(x.itemVars(item, i))
 		label := x.label(is, item)
-		d := x.once(ctx, x.work(is, i+1, label))
+		d := x.once(ctx, x.work(is, numbers[i], label))
 		parts = append(parts, d)
 		x.emit(is, d, &label, true, at)
 		if ctx.Err() != nil || d.result.Status == Unreachable || d.drifted || d.stopped || d.err != nil {

@@ -12,6 +12,7 @@ import (
 type locks struct {
 	mu    sync.Mutex
 	until time.Time       // when the run's patience is over; zero before the first step
+	done  bool            // all that could be locked together is
 	had   map[string]bool // by machine and user: locked together with others, and not looked at since
 }
 
@@ -42,16 +43,19 @@ func (rn *run) together(ctx context.Context, l *loop) (until time.Time, err erro
 	k := &rn.locks
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.until.IsZero() {
+	if k.done {
 		return k.until, nil
 	}
-	k.until = time.Now().Add(rn.Patience)
+	if k.until.IsZero() {
+		k.until = time.Now().Add(rn.Patience)
+	}
 	if rn.Patience <= 0 {
 		return k.until, nil
 	}
 	for {
 		mine, other := rn.lockAll(ctx, l.work.x)
-		if other == nil || time.Until(k.until) <= 0 {
+		if ctx.Err() == nil && (other == nil || time.Until(k.until) <= 0) {
+			k.done = true
 			k.had = map[string]bool{}
 			for _, m := range mine {
 				k.had[m.user] = true
@@ -59,9 +63,12 @@ func (rn *run) together(ctx context.Context, l *loop) (until time.Time, err erro
 			return k.until, nil
 		}
 		for _, m := range mine {
-			if err := m.machine.Unlock(ctx); err != nil && !isUnreachable(err) {
+			if err := m.machine.Unlock(context.WithoutCancel(ctx)); err != nil && !isUnreachable(err) {
 				return k.until, err
 			}
+		}
+		if ctx.Err() != nil {
+			return k.until, context.Cause(ctx)
 		}
 		l.waitFor(other.name, other.held)
 		if err := sleep(ctx, min(rn.standBack(other.held), time.Until(k.until))); err != nil {
@@ -85,11 +92,13 @@ func (rn *run) standBack(held *Held) time.Duration {
 // that cannot be reached is left to the tasks that come to it.
 func (rn *run) lockAll(ctx context.Context, x *hostTask) (mine []locked, other *locked) {
 	hosts := rn.manned(x)
+	here := *x.task
+	here.DelegateTo = nil // the hosts themselves, whatever the first step is on
 	tried := make([]locked, len(hosts))
 	x.play.each(hosts, func(i int, h *host) {
-		at := &hostTask{play: x.play, task: x.task, host: h}
+		at := &hostTask{play: x.play, task: &here, host: h}
 		t, err := at.target(x.play.scope(h, x.task.Layers))
-		if err != nil || t.name != h.name {
+		if err != nil {
 			return
 		}
 		m, err := t.open(ctx)

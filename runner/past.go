@@ -1,6 +1,10 @@
 package runner
 
-import "math"
+import (
+	"maps"
+	"math"
+	"slices"
+)
 
 // lately is when something came about that this life of the run has done: later
 // than all that the journal has of earlier ones.
@@ -22,6 +26,60 @@ func (p *Past) knows(k Key) bool {
 	return len(p.Begun[k]) > 0
 }
 
+// label keeps which item of a loop a number stands for.
+func (p *Past) label(k Key, label string) {
+	if k.Item == 0 {
+		return
+	}
+	n := k.Item
+	k.Item = 0
+	if p.labels == nil {
+		p.labels = map[Key]map[int]string{}
+	}
+	if p.labels[k] == nil {
+		p.labels[k] = map[int]string{}
+	}
+	p.labels[k][n] = label
+}
+
+// numbers are the numbers of a loop's items: those that earlier lives gave to
+// items of the same labels. A list may have become another one meanwhile (of the
+// hosts that are left), and what was done for an item was done for no other.
+func (p *Past) numbers(loop Key, labels []string) []int {
+	numbers := make([]int, len(labels))
+	var had map[int]string
+	if p != nil {
+		had = p.labels[loop]
+	}
+	taken := map[int]bool{}
+	for i, label := range labels {
+		if had[i+1] == label {
+			numbers[i], taken[i+1] = i+1, true
+		}
+	}
+	known, next := slices.Sorted(maps.Keys(had)), len(labels)
+	for _, n := range known {
+		next = max(next, n)
+	}
+	for i, label := range labels {
+		if numbers[i] != 0 {
+			continue
+		}
+		at := slices.IndexFunc(known, func(n int) bool { return !taken[n] && had[n] == label })
+		switch _, used := had[i+1]; {
+		case at >= 0:
+			numbers[i] = known[at]
+		case !used:
+			numbers[i] = i + 1
+		default:
+			next++
+			numbers[i] = next
+		}
+		taken[numbers[i]] = true
+	}
+	return numbers
+}
+
 // Fold is what the records of a run say of its past. A piece of work that came
 // to an outcome more than once (it failed, and the run was resumed) has the last.
 func Fold(records []Record) *Past {
@@ -30,11 +88,13 @@ func Fold(records []Record) *Past {
 	for i, r := range records {
 		switch r := r.(type) {
 		case Intent:
+			p.label(r.Key, r.Label)
 			p.Begun[r.Key] = append(p.Begun[r.Key], r)
 			if r.ID != "" {
 				p.Kept[r.Host] = append(p.Kept[r.Host], r.ID)
 			}
 		case Outcome:
+			p.label(r.Key, r.Label)
 			p.Outcomes[r.Key], p.at[r.Key] = r, i
 			if !r.Unsettled || r.final() {
 				delete(p.Begun, r.Key)

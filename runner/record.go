@@ -42,12 +42,13 @@ type BatchBegun struct {
 // Intent says that a step is about to be taken. It is durable before the step.
 type Intent struct {
 	Key
-	Name    string          `json:"name"`           // the task's
-	Step    int             `json:"step"`           // from 0, of the change's steps
-	Of      int             `json:"of"`             // how many steps the change has
-	Command string          `json:"command"`        // the step, for people
-	ID      string          `json:"id,omitempty"`   // under which the target keeps the command; empty for steps that no target keeps
-	Boot    string          `json:"boot,omitempty"` // the target's boot, where it says one
+	Name    string          `json:"name"`            // the task's
+	Label   string          `json:"label,omitempty"` // of the loop item
+	Step    int             `json:"step"`            // from 0, of the change's steps
+	Of      int             `json:"of"`              // how many steps the change has
+	Command string          `json:"command"`         // the step, for people
+	ID      string          `json:"id,omitempty"`    // under which the target keeps the command; empty for steps that no target keeps
+	Boot    string          `json:"boot,omitempty"`  // the target's boot, where it says one
 	Opaque  bool            `json:"opaque,omitempty"`
 	Seen    json.RawMessage `json:"seen,omitempty"`  // what the module saw first (modules.Rememberer)
 	Calls   []Called        `json:"calls,omitempty"` // the handlers that the task notifies if it changes anything

@@ -56,8 +56,9 @@ type Past struct {
 	Kept     map[string][]string // by host: the names of all its commands, which the target may still keep
 	Adopted  []Notification
 
-	at      map[Key]int // which record the outcome is: later ones have higher numbers
-	adopted []int       // likewise of Adopted
+	at      map[Key]int            // which record the outcome is: later ones have higher numbers
+	adopted []int                  // likewise of Adopted
+	labels  map[Key]map[int]string // of a loop's items, by their numbers
 }
 
 // Signed is a plan that was approved.
@@ -133,6 +134,7 @@ type host struct {
 	recap       Recap
 	latest      int // when the latest result of the block at work came about: a record's number, or lately
 	since       int // what is recalled must have come about later
+	recheck     int // likewise, where a Check can see whether it still holds
 }
 
 func (h *host) up() bool { return !h.failed && !h.unreachable }

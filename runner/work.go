@@ -46,9 +46,8 @@ func (x *hostTask) work(s *scope, item int, label string) *work {
 	if item > 0 || x.task.Loop == nil {
 		w.target, w.lost = x.target(s) // first, so that its secrets are known
 	}
-	w.label = x.play.run.secrets.text(label)
-	if w.silent && item > 0 {
-		w.label = censoredLabel
+	if item > 0 {
+		w.label = x.keptLabel(s, label)
 	}
 	if past := x.play.run.Past; past != nil {
 		w.begun = past.Begun[w.key]
@@ -82,7 +81,7 @@ func (w *work) intend(ctx context.Context, s modules.Step, m modules.Module, n, 
 		return id, nil
 	}
 	i := Intent{
-		Key: w.key, Name: w.name(), Step: n, Of: of, ID: id, Opaque: opaque(s),
+		Key: w.key, Name: w.name(), Label: w.label, Step: n, Of: of, ID: id, Opaque: opaque(s),
 		Command: rn.secrets.text(s.String()), Calls: named(w.calls), At: time.Now(),
 	}
 	if w.silent {
@@ -204,7 +203,8 @@ func (w *work) recall() (done, bool) {
 		return done{}, false
 	}
 	o, ok := past.Outcomes[w.key]
-	if !ok || !o.final() || past.at[w.key] < w.x.since || o.Label != w.label || !w.named(o) {
+	at := past.at[w.key]
+	if !ok || !o.final() || at < w.x.since || at < w.x.host.recheck && !o.Opaque && !w.x.handler || o.Label != w.label || !w.named(o) {
 		return done{}, false
 	}
 	k := kept{o.Value, o.Facts}

@@ -1,0 +1,55 @@
+package runner
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestAListThatHasBecomeAnother: what was done for an item was done for no other,
+// also where the items have moved in their list since.
+func TestAListThatHasBecomeAnother(t *testing.T) {
+	text := func(list string) string {
+		return "- hosts: h1\n  gather_facts: false\n  tasks:\n  - {name: t, command: \"do {{ item }}\", loop: " + list + "}\n"
+	}
+	before, inv := books(t, text("[b, c, b, d]"))
+	after, _ := books(t, text("[a, b, c, b, d]"))
+	for dies := 1; dies <= 12; dies++ {
+		for _, written := range []bool{false, true} {
+			first := &paper{dies: dies, written: written}
+			got := ran{fleet: &fleet{}}.carry(t.Context(), t, before, inv, func(r *Runner, _ *fleet) { r.Journal = first })
+			got = got.carry(t.Context(), t, after, inv, func(r *Runner, _ *fleet) { r.Journal, r.Past = &paper{}, Fold(first.records) })
+			require.NoError(t, got.err)
+			require.ElementsMatch(t, []string{"h1: do a", "h1: do b", "h1: do b", "h1: do c", "h1: do d"}, got.fleet.did, "died at %d, written %t", dies, written)
+		}
+	}
+}
+
+// TestWhatIsAlwaysDoneMayUndo: a block that failed is looked at again from its
+// beginning, but its commands are not repeated.
+func TestWhatIsAlwaysDoneMayUndo(t *testing.T) {
+	book, inv := books(t, `
+- hosts: h1
+  gather_facts: false
+  tasks:
+  - {name: before, ping: }
+  - block:
+    - {name: looks, ping: }
+    - {name: acts, command: do act}
+    - {name: breaks, command: only h9}
+    always:
+    - {name: always, command: do always}
+`)
+	first := &paper{}
+	got := ran{fleet: &fleet{}}.carry(t.Context(), t, book, inv, func(r *Runner, _ *fleet) { r.Journal = first })
+	require.True(t, got.summary.Failed)
+	got = got.carry(t.Context(), t, book, inv, func(r *Runner, _ *fleet) { r.Journal, r.Past = &paper{}, Fold(first.records) })
+	recalled := map[string]bool{}
+	for _, e := range got.events {
+		if d, ok := e.(TaskDone); ok {
+			recalled[d.Task] = d.Recalled
+		}
+	}
+	require.Equal(t, map[string]bool{"before": true, "looks": false, "acts": true, "breaks": false, "always": false}, recalled)
+	require.Equal(t, []string{"h1: :", "h1: :", "h1: do act", "h1: only h9", "h1: do always", "h1: :", "h1: only h9", "h1: do always"}, got.fleet.did)
+}
