@@ -84,6 +84,9 @@ func (x *hostTask) once(ctx context.Context, w *work) done {
 	if d.calls, err = x.notifies(w, d); err != nil {
 		return done{err: err}
 	}
+	if w.silent {
+		x.play.run.secrets.learn(d.value)
+	}
 	if known {
 		d.calls = w.stillDue(d.calls)
 	} else {

@@ -39,6 +39,39 @@ func (s *secrets) add(value string) {
 	sort.Slice(s.values, func(i, j int) bool { return len(s.values[i]) > len(s.values[j]) })
 }
 
+// What a task with no_log printed is secret from then on, whoever hands it on: as
+// a whole and line by line. Short ones are words of every text, and the number is
+// bounded, as every text is searched for all of them.
+const (
+	printedLength = 8
+	printedMost   = 1000
+)
+
+// learn makes secrets of what a task with no_log registered.
+func (s *secrets) learn(v jinja.Value) {
+	d, ok := v.(*jinja.Dict)
+	if !ok {
+		return
+	}
+	for _, key := range []string{"stdout", "content"} {
+		found, _ := d.Get(key)
+		if text, known := found.(jinja.Str); known {
+			whole := jinja.Text(text)
+			for _, line := range append(strings.Split(whole, "\n"), whole) {
+				if line = strings.TrimSpace(line); len(line) >= printedLength && s.count() < printedMost {
+					s.add(line)
+				}
+			}
+		}
+	}
+}
+
+func (s *secrets) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.values)
+}
+
 func (s *secrets) text(t string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -335,18 +335,21 @@ func TestSecretsStayOutOfTheJournal(t *testing.T) {
   vars: {ansible_become_password: hunter2}
   tasks:
   - {name: quiet, command: echo s3cret, no_log: true, register: quiet}
+  - {name: long, command: echo a-longer-secret, no_log: true, register: long}
   - {name: loud, command: echo hunter2, become: true, register: loud}
-  - {name: use, command: "do {{ quiet.stdout }} {{ loud.stdout }}", become: true}
+  - {name: hand on, set_fact: {handed: "{{ long.stdout }} on"}, become: true}
+  - {name: use, command: "do {{ quiet.stdout }} {{ loud.stdout }} {{ handed }}", become: true}
 `
 	book, inv := books(t, text)
-	first := &paper{dies: 5} // after the outcomes of quiet and loud
+	first := &paper{dies: 9} // in the middle of the last task
 	got := ran{fleet: &fleet{}}.carry(t.Context(), t, book, inv, func(r *Runner, _ *fleet) { r.Journal, r.Seal = first, reversing{} })
 	require.ErrorIs(t, got.err, errDied)
 	require.NotContains(t, fmt.Sprintf("%+v", first.records), "s3cret")
 	require.NotContains(t, fmt.Sprintf("%+v", first.records), "hunter2")
+	require.NotContains(t, fmt.Sprintf("%+v", first.records), "a-longer-secret")
 	got = got.carry(t.Context(), t, book, inv, func(r *Runner, _ *fleet) { r.Past, r.Seal = Fold(first.records), reversing{} })
 	require.NoError(t, got.err)
-	require.Equal(t, []string{"h1: echo s3cret", "h1: echo hunter2", "h1: do s3cret hunter2"}, got.fleet.did)
+	require.Equal(t, []string{"h1: echo s3cret", "h1: echo a-longer-secret", "h1: echo hunter2", "h1: do s3cret hunter2 a-longer-secret on"}, got.fleet.did)
 }
 
 // reversing is a seal that anybody can open.
