@@ -31,7 +31,7 @@ var atOnce = []string{"2", "2", "3", "3", "4", "6", "6", "32"}
 
 // TestDeathAtRandomMoments kills the program at random moments of runs of twenty
 // tasks on fifty hosts, and resumes them, until it has been killed often enough
-// and every run has come to its end. In some lives control shells are killed too.
+// and every run has come to its end, under fire to the last. In some lives control shells are killed too.
 func TestDeathAtRandomMoments(t *testing.T) {
 	c := &campaign{t: t, want: bigEffects(), seed: seed(t), left: number(t, "CRASH_KILLS", moments), reach: 400 * time.Millisecond}
 	began := time.Now()
@@ -99,9 +99,6 @@ func (c *campaign) run(r *rand.Rand) (good bool) {
 func (c *campaign) life(p *project, r *rand.Rand, args []string) []string {
 	c.mu.Lock()
 	moment := time.Duration(r.Int64N(int64(c.reach)))
-	if c.left <= 0 {
-		moment = lifeLimit // it has been killed often enough
-	}
 	c.lives++
 	c.mu.Unlock()
 	l := p.start(program, nil, append(args[:len(args):len(args)], "--forks", atOnce[r.IntN(len(atOnce))])...)
@@ -174,6 +171,9 @@ func (c *campaign) report(took time.Duration) {
 		"kills by tenths of a run: %v; %d lives failed as their shells were killed; lives were killed before they were %v old, and used %v each; %v",
 		c.kills, c.shells, c.lives, c.ended, c.ended*len(c.want), c.when, c.out, c.reach.Round(time.Millisecond),
 		(c.used / time.Duration(max(1, c.lives))).Round(time.Millisecond), took.Round(time.Second))
+	if c.kills < moments/2 {
+		return // chance rules over few
+	}
 	for tenth, n := range c.when {
 		require.GreaterOrEqual(c.t, 50*n, c.kills/2, "hardly a kill in the tenth %d of the run: they are not spread", tenth)
 	}
