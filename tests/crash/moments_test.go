@@ -33,7 +33,8 @@ var atOnce = []string{"2", "2", "3", "3", "4", "6", "6", "32"}
 // tasks on fifty hosts, and resumes them, until it has been killed often enough
 // and every run has come to its end, under fire to the last. In some lives control shells are killed too.
 func TestDeathAtRandomMoments(t *testing.T) {
-	c := &campaign{t: t, want: bigEffects(), seed: seed(t), left: number(t, "CRASH_KILLS", moments), reach: 400 * time.Millisecond}
+	kills := number(t, "CRASH_KILLS", moments)
+	c := &campaign{t: t, want: bigEffects(), seed: seed(t), left: kills, each: min(killsARun, kills/workers+1), reach: 400 * time.Millisecond}
 	began := time.Now()
 	var all sync.WaitGroup
 	for worker := range workers {
@@ -55,6 +56,7 @@ type campaign struct {
 
 	mu     sync.Mutex
 	left   int           // kills yet to be
+	each   int           // kills that a run is to have
 	reach  time.Duration // lives are killed before they are as old
 	ended  int           // runs that came to their end
 	lives  int
@@ -154,7 +156,7 @@ func (c *campaign) learn(p *project, before int) (now int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.when[min(9, 10*now/len(c.want))]++
-	switch gain, due := now-before, len(c.want)/killsARun; {
+	switch gain, due := now-before, len(c.want)/c.each; {
 	case gain > due:
 		c.reach = max(c.reach*9/10, 20*time.Millisecond)
 	default:
