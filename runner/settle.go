@@ -70,8 +70,11 @@ func (l *loop) fate(ctx context.Context, i Intent) (Fate, modules.Output, error)
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
 	fate, out, err := machine.Collect(ctx, i.ID)
-	if err != nil {
+	switch {
+	case err != nil && (isUnreachable(err) || ctx.Err() != nil):
 		return Gone, out, err
+	case err != nil:
+		return Gone, out, nil // the machine was asked, and cannot say
 	}
 	if fate == Never && (i.Boot != l.work.x.boot || time.Since(i.At) > keptFor) {
 		fate = Gone // the machine has forgotten, in a reboot or with time
