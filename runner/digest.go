@@ -49,5 +49,3 @@ func lasting(s modules.Step) modules.Step {
 	}
 	return s
 }
-
-func (d Digest) empty() bool { return len(d.Steps) == 0 && len(d.Diffs) == 0 }

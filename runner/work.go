@@ -28,7 +28,6 @@ type work struct {
 
 	target    *target
 	lost      error // why there is no target
-	env       map[string]string
 	machine   Machine  // of the last step on a machine
 	user      string   // the machine's name, and whose rights the step has there
 	ids       []string // of the commands that the machine keeps for it
