@@ -27,7 +27,7 @@ type work struct {
 	started time.Time
 
 	target    *target
-	lost      error // why there is no target
+	lost      error    // why there is no target
 	machine   Machine  // of the last step on a machine
 	user      string   // the machine's name, and whose rights the step has there
 	ids       []string // of the commands that the machine keeps for it
