@@ -27,16 +27,24 @@ func (e *DriftError) Error() string {
 	}
 	parts := make([]string, len(e.Diffs))
 	for i, d := range e.Diffs {
-		parts[i] = sentence([]modules.Diff{d}) + " (" + e.planned(d.What) + ")"
+		parts[i] = sentence([]modules.Diff{d}) + " (" + e.planned(d) + ")"
 	}
 	return "drifted from the plan: " + strings.Join(parts, "; ") + hint
 }
 
 // planned is what the plan says of the same thing.
-func (e *DriftError) planned(what string) string {
+func (e *DriftError) planned(now modules.Diff) string {
 	for _, d := range e.Planned.Diffs {
-		if d.What == what {
-			return "planned: " + strings.TrimPrefix(sentence([]modules.Diff{d}), what+": ")
+		switch {
+		case d.What != now.What:
+		case now.Text && d.Want == now.Want:
+			return "what stands there has changed since the plan"
+		case now.Text && d.Have == now.Have:
+			return "what is wanted there has changed since the plan"
+		case now.Text:
+			return "what stands there and what is wanted have changed since the plan"
+		default:
+			return "planned: " + strings.TrimPrefix(sentence([]modules.Diff{d}), d.What+": ")
 		}
 	}
 	if e.Planned.Status == OK || e.Planned.Status == Skipped {
