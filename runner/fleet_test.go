@@ -101,6 +101,15 @@ func (h *fleetHost) Collect(_ context.Context, id string) (Fate, modules.Output,
 	return Never, modules.Output{}, nil
 }
 
+func (h *fleetHost) Forget(_ context.Context, ids []string) error {
+	h.fleet.mu.Lock()
+	defer h.fleet.mu.Unlock()
+	for _, id := range ids {
+		delete(h.fleet.kept, id)
+	}
+	return nil
+}
+
 func (h *fleetHost) carryOut(ctx context.Context, r modules.Run) (modules.Output, error) {
 	if r.String() == "hang" {
 		h.fleet.hung()

@@ -53,3 +53,30 @@ func TestWhatIsAlwaysDoneMayUndo(t *testing.T) {
 	require.Equal(t, map[string]bool{"before": true, "looks": false, "acts": true, "breaks": false, "always": false}, recalled)
 	require.Equal(t, []string{"h1: :", "h1: :", "h1: do act", "h1: only h9", "h1: do always", "h1: :", "h1: only h9", "h1: do always"}, got.fleet.did)
 }
+
+// TestTargetsKeepNothing: whatever steps and attempts a run began in however many
+// lives, at its end the targets have forgotten them all.
+func TestTargetsKeepNothing(t *testing.T) {
+	book, inv := books(t, `
+- hosts: h1
+  gather_facts: false
+  tasks:
+  - {name: once, command: do once}
+  - {name: tries, command: third, register: r, until: "r.stdout == '3'", retries: 5, delay: 0}
+`)
+	whole := &paper{}
+	got := ran{fleet: &fleet{tries: map[string]int{}}}.carry(t.Context(), t, book, inv, func(r *Runner, _ *fleet) { r.Journal = whole })
+	require.NoError(t, got.err)
+	require.Empty(t, got.fleet.kept)
+	for dies := 1; dies < len(whole.records); dies++ { // after the last no host is asked again
+		first := &paper{dies: dies, written: true}
+		got := ran{fleet: &fleet{tries: map[string]int{}}}.carry(t.Context(), t, book, inv, func(r *Runner, _ *fleet) { r.Journal = first })
+		require.ErrorIs(t, got.err, errDied)
+		past := Fold(first.records)
+		got = got.carry(t.Context(), t, book, inv, func(r *Runner, _ *fleet) { r.Journal, r.Past = &paper{}, past })
+		require.NoError(t, got.err)
+		if _, done := past.Outcomes[Key{Play: 1, Task: "tasks/1", Host: "h1"}]; !done {
+			require.Empty(t, got.fleet.kept, "died at %d", dies)
+		}
+	}
+}

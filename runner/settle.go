@@ -35,6 +35,11 @@ func (l *loop) past(ctx context.Context, m modules.Module, o *outcome) (over, di
 			}
 		}
 	}
+	for _, i := range begun {
+		if i.ID != "" {
+			w.ids = append(w.ids, i.ID) // forgotten once the outcome is written down
+		}
+	}
 	dirty = len(begun) > 1 // those before it had ended
 	fate, out, err := l.fate(ctx, last)
 	if err != nil {
@@ -66,7 +71,6 @@ func (l *loop) fate(ctx context.Context, i Intent) (Fate, modules.Output, error)
 	if _, err := l.grip(ctx, machine); err != nil {
 		return Gone, modules.Output{}, err
 	}
-	l.work.ids = append(l.work.ids, i.ID)
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
 	fate, out, err := machine.Collect(ctx, i.ID)
