@@ -25,9 +25,9 @@ func (x *hostTask) attempt(ctx context.Context, w *work, number int) done {
 	if v := modules.Verbosity(m); v > x.play.run.Verbosity {
 		return tooQuiet(v)
 	}
-	t := w.target
-	if w.lost != nil {
-		return x.failed(w.lost)
+	t, err := w.aim()
+	if err != nil {
+		return x.failed(err)
 	}
 	only, err := x.onlyLooks(s)
 	if err != nil {

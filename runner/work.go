@@ -26,8 +26,8 @@ type work struct {
 	cut     bool // an earlier life ended the step at work, or lost it
 	started time.Time
 
-	target    *target
-	lost      error    // why there is no target
+	target    *target  // once it is wanted
+	lost      error    // why there is none
 	machine   Machine  // of the last step on a machine
 	user      string   // the machine's name, and whose rights the step has there
 	ids       []string // of the commands that the machine keeps for it
@@ -42,8 +42,8 @@ type work struct {
 func (x *hostTask) work(s *scope, item int, label string) *work {
 	w := &work{x: x, scope: s, key: x.key, silent: x.silent(s), started: time.Now()}
 	w.key.Item = item
-	if item > 0 || x.task.Loop == nil {
-		w.target, w.lost = x.target(s) // first, so that its secrets are known
+	if item > 0 || x.task.Loop == nil && x.play.run.Past != nil {
+		w.aim() // first: its secrets must be known before the work is named
 	}
 	if item > 0 {
 		w.label = x.keptLabel(s, label)
@@ -56,6 +56,14 @@ func (x *hostTask) work(s *scope, item int, label string) *work {
 		w.changed = again && len(before.Notified) > 0
 	}
 	return w
+}
+
+// aim finds the target, once.
+func (w *work) aim() (*target, error) {
+	if w.target == nil && w.lost == nil {
+		w.target, w.lost = w.x.target(w.scope)
+	}
+	return w.target, w.lost
 }
 
 // name is the task's as people see it; a handler's is the one by which it is
@@ -99,6 +107,9 @@ func (w *work) intend(ctx context.Context, s modules.Step, m modules.Module, n, 
 // is durable before the next task begins.
 func (w *work) keep(ctx context.Context, d done) {
 	rn := w.x.play.run
+	if rn.Journal == nil && rn.Plan {
+		return // nobody reads it
+	}
 	o := w.outcome(d)
 	rn.owe(o)
 	if rn.Journal == nil {
