@@ -72,7 +72,11 @@ func (x *hostTask) when(s *scope) (playbooks.Verdict, error) {
 // once is the task, or one item of its loop: recalled, or done and written down.
 func (x *hostTask) once(ctx context.Context, w *work) done {
 	w.calls, _ = x.play.calls(x.task, w.scope) // a name that hangs on the result is known after it
-	d, known := w.recall()
+	var d done
+	known := false
+	if x.play.run.Past != nil {
+		d, known = w.recall()
+	}
 	if !known {
 		d = x.now(ctx, w)
 		d.at = lately

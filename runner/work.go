@@ -206,12 +206,10 @@ func (w *work) keepValues(o *Outcome, d done) {
 	}
 }
 
-// recall is what an earlier life of the run has made of the work.
+// recall is what an earlier life of the run, which must have one, has made of the
+// work.
 func (w *work) recall() (done, bool) {
 	past := w.x.play.run.Past
-	if past == nil {
-		return done{}, false
-	}
 	o, ok := past.Outcomes[w.key]
 	at := past.at[w.key]
 	if !ok || !o.final() || at < w.x.since || at < w.x.host.recheck && !o.Opaque && !w.x.handler || o.Label != w.label || !w.named(o) {
