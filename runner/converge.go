@@ -89,7 +89,7 @@ func (l *loop) run(ctx context.Context, m modules.Module, o *outcome, dirty bool
 			continue
 		}
 		asPlanned = false
-		done, err := l.takeAll(ctx, m, c.Steps, 0, o)
+		done, err := l.takeAll(ctx, m, c.Steps, nil, o)
 		if err != nil || done {
 			return err
 		}
@@ -167,11 +167,11 @@ func verdict(c modules.Change) Status {
 
 // takeAll takes the steps in order. It reports done where there is nothing to
 // verify: after an opaque step, or where no step acted.
-func (l *loop) takeAll(ctx context.Context, m modules.Module, steps []modules.Step, from int, o *outcome) (done bool, err error) {
+func (l *loop) takeAll(ctx context.Context, m modules.Module, steps []modules.Step, ended map[string]bool, o *outcome) (done bool, err error) {
 	done = true
 	for i, s := range steps {
-		if i < from {
-			continue
+		if len(ended) > 0 && ended[l.work.stepName(s, i)] {
+			continue // by an earlier life of the run
 		}
 		out, err := l.step(ctx, m, s, i, len(steps))
 		ran := err == nil || finished(err)

@@ -1,9 +1,13 @@
 package runner
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"runbook/modules"
+	"runbook/playbooks"
 )
 
 // TestAListThatHasBecomeAnother: what was done for an item was done for no other,
@@ -77,6 +81,63 @@ func TestTargetsKeepNothing(t *testing.T) {
 		require.NoError(t, got.err)
 		if _, done := past.Outcomes[Key{Play: 1, Task: "tasks/1", Host: "h1"}]; !done {
 			require.Empty(t, got.fleet.kept, "died at %d", dies)
+		}
+	}
+}
+
+// threePods is a cluster of three running pods that writes down what was done in
+// each, and dies at the given one with the command done.
+type threePods struct {
+	*smallCluster
+	did []string
+}
+
+func (c *threePods) List(context.Context, modules.Ref) ([]modules.Object, error) {
+	var pods []modules.Object
+	for _, name := range []string{"a", "b", "c"} {
+		pods = append(pods, modules.Object{
+			"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": name, "namespace": "default", "uid": name},
+			"spec":   map[string]any{"containers": []any{map[string]any{"name": "main"}}},
+			"status": map[string]any{"phase": "Running"},
+		})
+	}
+	return pods, nil
+}
+
+func (c *threePods) Take(_ context.Context, s modules.Step) (modules.Output, error) {
+	c.did = append(c.did, s.(modules.PodExec).Pod)
+	return modules.Output{}, nil
+}
+
+// TestACommandInSeveralPods: of a command that was under way in one of several
+// pods the operator decides for that pod; it is not repeated in those before it,
+// and not forgotten in those after it.
+func TestACommandInSeveralPods(t *testing.T) {
+	book, inv := books(t, "- hosts: h1\n  gather_facts: false\n  tasks:\n  - {name: t, kubectl: {exec: pods, selector: app=x, command: [act]}}\n")
+	for decision, want := range map[Doubt][]string{Rerun: {"a", "b", "b", "c"}, Skip: {"a", "b", "c"}, Fail: {"a", "b"}} {
+		for _, silent := range []bool{false, true} {
+			cluster := &threePods{smallCluster: &smallCluster{}}
+			with := func(j Journal, past *Past) func(*Runner, *fleet) {
+				return func(r *Runner, _ *fleet) {
+					r.Journal, r.Past = j, past
+					r.Cluster = func(context.Context, Reach) (Cluster, error) { return cluster, nil }
+					r.Doubt = func(context.Context, Intent) (Doubt, error) { return decision, nil }
+				}
+			}
+			task := book.Plays[0].Tasks[0].(*playbooks.Task)
+			task.NoLog = nil
+			if silent {
+				on, _ := books(t, "- hosts: h1\n  tasks:\n  - {ping: , no_log: true}\n")
+				task.NoLog = on.Plays[0].Tasks[0].(*playbooks.Task).NoLog
+			}
+			first := &paper{dies: 4} // the batch, two intents; the third is not written
+			got := ran{fleet: &fleet{}}.carry(t.Context(), t, book, inv, with(first, nil))
+			require.ErrorIs(t, got.err, errDied)
+			require.Equal(t, []string{"a", "b"}, cluster.did)
+			got = got.carry(t.Context(), t, book, inv, with(&paper{}, Fold(first.records)))
+			require.NoError(t, got.err)
+			require.Equal(t, want, cluster.did, "%s, no_log %t", decision, silent)
+			require.Equal(t, decision == Fail, got.summary.Failed)
 		}
 	}
 }

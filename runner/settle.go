@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"runbook/modules"
@@ -53,10 +54,10 @@ func (l *loop) past(ctx context.Context, m modules.Module, o *outcome) (over, di
 	case !last.Opaque:
 		return false, true, nil
 	case fate == Gone || w.cut && out.Code > 128: // ended by a signal, and not by its own will
-		return l.doubt(ctx, last, o)
+		return l.doubt(ctx, m, begun, o)
 	}
 	o.status, o.output = Changed, append(o.output, out)
-	return true, true, l.remaining(ctx, m, last, out, o)
+	return true, true, l.remaining(ctx, m, begun, out, o)
 }
 
 // fate asks the target what became of a step.
@@ -88,8 +89,8 @@ func (l *loop) fate(ctx context.Context, i Intent) (Fate, modules.Output, error)
 
 // doubt lets the operator decide about a command of which nobody knows whether
 // it did what it does.
-func (l *loop) doubt(ctx context.Context, i Intent, o *outcome) (over, dirty bool, err error) {
-	w := l.work
+func (l *loop) doubt(ctx context.Context, m modules.Module, begun []Intent, o *outcome) (over, dirty bool, err error) {
+	w, i := l.work, begun[len(begun)-1]
 	decision := Fail
 	if ask := w.x.play.run.Doubt; ask != nil {
 		if decision, err = ask(ctx, i); err != nil {
@@ -100,42 +101,71 @@ func (l *loop) doubt(ctx context.Context, i Intent, o *outcome) (over, dirty boo
 	switch decision {
 	case Rerun:
 		w.settled += ", run again as asked"
-		return false, false, nil
+		if i.Step == 0 {
+			return false, false, nil
+		}
+		o.status = Changed
+		return true, true, l.remaining(ctx, m, begun[:len(begun)-1], modules.Output{}, o)
 	case Skip:
 		w.settled += ", taken as done as asked"
-		o.status, o.vars = Changed, map[string]any{"msg": "it is not known how the command ended"}
-		return true, true, nil
+		o.status = Changed
+		err := l.remaining(ctx, m, begun, modules.Output{}, o)
+		o.vars = map[string]any{"msg": "it is not known how the command ended"}
+		return true, true, err
 	}
 	w.unsettled = true
 	return true, false, fmt.Errorf("it is not known whether this has run, as the run was interrupted at %s: %s; look, and then resume with --unknown=rerun or --unknown=skip",
 		i.At.Format(time.DateTime), i.Command)
 }
 
-// remaining takes the steps after an opaque one that has ended.
-func (l *loop) remaining(ctx context.Context, m modules.Module, last Intent, out modules.Output, o *outcome) error {
-	if last.Of > last.Step+1 || out.Code != 0 {
-		c, err := m.Check(ctx, l.target)
-		if err != nil {
-			l.work.unsettled = true
-			return fmt.Errorf("going on after the interruption: %w", err)
-		}
-		if len(c.Steps) != last.Of { // what the command has made is why there is nothing more to do
-			if out.Code != 0 {
-				return &StepError{Step: modules.Run{Show: last.Command}, Output: out}
-			}
-			return nil
-		}
+// remaining takes the steps of an opaque change that no earlier life of the run
+// has begun; those of ended have come to their end, the last with this output. A
+// change of a single step has nothing left, whatever a Check would say of it now.
+func (l *loop) remaining(ctx context.Context, m modules.Module, ended []Intent, out modules.Output, o *outcome) error {
+	last := ended[len(ended)-1]
+	c, err := m.Check(ctx, l.target)
+	switch {
+	case err != nil && last.Of == 1 && out.Code == 0:
+		return nil // it has ended well: what it has changed since is no error
+	case err != nil:
+		l.work.unsettled = true
+		return fmt.Errorf("going on after the interruption: %w", err)
+	case len(c.Steps) > 0:
 		o.change, o.vars = c, c.Vars
-		if s := c.Steps[last.Step]; out.Code != 0 && !expected(s, out.Code) {
-			return &StepError{Step: s, Output: out}
+	}
+	names, left := sinceFirst(ended), false
+	var taken modules.Step = modules.Run{Show: last.Command}
+	for i, s := range c.Steps {
+		switch name := l.work.stepName(s, i); {
+		case name == last.stepName():
+			taken = s
+		case !names[name]:
+			left = true
 		}
-		_, err = l.takeAll(ctx, m, c.Steps, last.Step+1, o)
+	}
+	if out.Code != 0 && !expected(taken, out.Code) {
+		return &StepError{Step: taken, Output: out}
+	}
+	if last.Of == 1 || !left {
+		return nil
+	}
+	if err := l.work.approved(c, l.target.env, false); err != nil {
 		return err
 	}
-	if c, err := m.Check(ctx, l.target); err == nil && len(c.Steps) == last.Of {
-		o.change, o.vars = c, c.Vars
+	_, err = l.takeAll(ctx, m, c.Steps, names, o)
+	return err
+}
+
+// sinceFirst is the names of the steps that the last attempt began.
+func sinceFirst(begun []Intent) map[string]bool {
+	names := map[string]bool{}
+	for _, i := range slices.Backward(begun) {
+		names[i.stepName()] = true
+		if i.Step == 0 {
+			break
+		}
 	}
-	return nil // it has ended well: what it has changed since is no error
+	return names
 }
 
 // lostStep says whether a step ended in a way that leaves its effect open.

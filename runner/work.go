@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -89,10 +90,10 @@ func (w *work) intend(ctx context.Context, s modules.Step, m modules.Module, n, 
 	}
 	i := Intent{
 		Key: w.key, Name: w.name(), Label: w.label, Step: n, Of: of, ID: id, Opaque: opaque(s),
-		Command: rn.secrets.text(s.String()), Calls: named(w.calls), At: time.Now(),
+		Command: censored, Calls: named(w.calls), At: time.Now(),
 	}
-	if w.silent {
-		i.Command = censored
+	if !w.silent {
+		i.Command = rn.secrets.text(s.String())
 	}
 	if id != "" {
 		i.Boot = w.x.boot
@@ -101,6 +102,23 @@ func (w *work) intend(ctx context.Context, s modules.Step, m modules.Module, n, 
 		i.Seen = r.Seen()
 	}
 	return id, rn.put(ctx, i, true)
+}
+
+// stepName is what tells a step of a change from its others, in every life of the
+// run: its words, or where nobody may read them, its number.
+func (w *work) stepName(s modules.Step, n int) string {
+	if w.silent {
+		return strconv.Itoa(n)
+	}
+	return w.x.play.run.secrets.text(s.String())
+}
+
+// stepName is the name of the step that was begun.
+func (i Intent) stepName() string {
+	if i.Command == censored {
+		return strconv.Itoa(i.Step)
+	}
+	return i.Command
 }
 
 // keep writes down what the work came to. What changed something, or may have,
