@@ -25,7 +25,9 @@ func Shipped() []string {
 	return entries
 }
 
-// About is the comment that a shipped playbook begins with: what it is for.
+// About is the page of a shipped playbook: the comment that it begins with. A
+// first paragraph says what it does; "When to use it:", "What it will not do:"
+// and "Variables:" follow (pages_test.go holds every playbook to that).
 func About(name string) (string, bool) {
 	data, err := shipped.ReadFile(name + ".yaml")
 	if err != nil {
@@ -40,6 +42,19 @@ func About(name string) (string, bool) {
 		about.WriteString(strings.TrimPrefix(text, " "))
 	}
 	return about.String(), true
+}
+
+// Summary is the first sentence of a shipped playbook's page, on one line.
+func Summary(name string) string {
+	about, _ := About(name)
+	paragraph, _, _ := strings.Cut(about, "\n\n")
+	words := strings.Fields(paragraph)
+	for i, w := range words {
+		if strings.HasSuffix(w, ".") {
+			return strings.Join(words[:i+1], " ")
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // read is the playbook at a path; where nothing is there, NAME and
