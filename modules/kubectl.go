@@ -21,16 +21,17 @@ func init() {
 // kubectl acts through the API from the controller, whatever host the play is
 // on. Exactly one verb is given; the other arguments say what it acts on.
 type kubectl struct {
-	Get     string `arg:"get" doc:"Read objects: a kind such as pods, or KIND/NAME; registers items, count and found, and for pods their facts as pods."`
-	Apply   any    `arg:"apply" doc:"Have these fields in the cluster (server-side apply): an object, a list of objects, or YAML text."`
-	Src     Local  `arg:"src,file" doc:"Apply the objects of this YAML file of the controller."`
-	Patch   string `arg:"patch" doc:"Change fields of one object, KIND/NAME, by merge, strategic or json."`
-	Delete  string `arg:"delete" doc:"Have objects gone: KIND/NAME, or a kind with selector; what takes the place of a deleted object stays."`
-	Restart string `arg:"restart" doc:"Replace the pods of a daemonset, deployment or statefulset as its update strategy says, and wait until all are available."`
-	Wait    string `arg:"wait" doc:"Wait until objects are as for says: a kind, or KIND/NAME."`
-	Logs    string `arg:"logs" doc:"Read the whole log of each selected pod since its container started: pods with selector, or pod/NAME."`
-	Exec    string `arg:"exec" doc:"Run a command in each selected pod: pods with selector, or pod/NAME."`
-	Run     string `arg:"run" doc:"Run a command in a new pod whose name begins like this; the pod is removed again."`
+	Get      string `arg:"get" doc:"Read objects: a kind such as pods, or KIND/NAME; registers items, count and found, and for pods their facts as pods."`
+	Apply    any    `arg:"apply" doc:"Have these fields in the cluster (server-side apply): an object, a list of objects, or YAML text."`
+	Src      Local  `arg:"src,file" doc:"Apply the objects of this YAML file of the controller."`
+	Patch    string `arg:"patch" doc:"Change fields of one object, KIND/NAME, by merge, strategic or json."`
+	SetImage string `arg:"set_image" doc:"Give containers of a daemonset, deployment or statefulset, KIND/NAME, the images that images says; wait with for: rollout awaits the pods."`
+	Delete   string `arg:"delete" doc:"Have objects gone: KIND/NAME, or a kind with selector; what takes the place of a deleted object stays."`
+	Restart  string `arg:"restart" doc:"Replace the pods of a daemonset, deployment or statefulset as its update strategy says, and wait until all are available."`
+	Wait     string `arg:"wait" doc:"Wait until objects are as for says: a kind, or KIND/NAME."`
+	Logs     string `arg:"logs" doc:"Read the whole log of each selected pod since its container started: pods with selector, or pod/NAME."`
+	Exec     string `arg:"exec" doc:"Run a command in each selected pod: pods with selector, or pod/NAME."`
+	Run      string `arg:"run" doc:"Run a command in a new pod whose name begins like this; the pod is removed again."`
 
 	Namespace  string `arg:"namespace" doc:"The namespace; that of the kubeconfig where not given, and \"*\" to select in all."`
 	Name       string `arg:"name" doc:"The name of one object, instead of KIND/NAME."`
@@ -38,14 +39,15 @@ type kubectl struct {
 	Fields     string `arg:"fields" doc:"Fields that the objects must have, such as spec.nodeName=node001."`
 	APIVersion string `arg:"api_version" doc:"The group and version of the kind, where the kind alone is ambiguous."`
 
-	Merge      map[string]any `arg:"merge" doc:"The fields to set; null removes one, and a list replaces the whole list."`
-	Strategic  map[string]any `arg:"strategic" doc:"The fields to set, with lists merged by their key; built-in kinds only."`
-	JSON       []any          `arg:"json" doc:"A list of operations, each with op, path and value."`
-	Force      bool           `arg:"force" doc:"Whether apply takes over fields that others own."`
-	AllowEmpty bool           `arg:"allow_empty" doc:"Whether it is right that nothing is selected."`
-	Grace      *int64         `arg:"grace" doc:"Seconds that deleted pods have to end; their own setting where not given."`
-	Only       string         `arg:"only" enum:"unready" doc:"With unready, restart only where a pod is not Ready or not up to date."`
-	Mark       string         `arg:"mark" doc:"A word written beside the restart; a workload that has it already is not restarted again."`
+	Merge      map[string]any    `arg:"merge" doc:"The fields to set; null removes one, and a list replaces the whole list."`
+	Strategic  map[string]any    `arg:"strategic" doc:"The fields to set, with lists merged by their key; built-in kinds only."`
+	JSON       []any             `arg:"json" doc:"A list of operations, each with op, path and value."`
+	Images     map[string]string `arg:"images" doc:"The new image by the name of its container, init containers too; a container that is not there is an error."`
+	Force      bool              `arg:"force" doc:"Whether apply takes over fields that others own."`
+	AllowEmpty bool              `arg:"allow_empty" doc:"Whether it is right that nothing is selected."`
+	Grace      *int64            `arg:"grace" doc:"Seconds that deleted pods have to end; their own setting where not given."`
+	Only       string            `arg:"only" enum:"unready" doc:"With unready, restart only where a pod is not Ready or not up to date."`
+	Mark       string            `arg:"mark" doc:"A word written beside the restart; a workload that has it already is not restarted again."`
 
 	For     string         `arg:"for" doc:"What to wait for: ready, rollout, deleted, condition=NAME, condition=NAME=STATUS or jsonpath=PATH=VALUE; ready or rollout by kind where not given."`
 	Stable  time.Duration  `arg:"stable" doc:"For how long it must hold without a pod starting anew, in seconds."`
@@ -80,15 +82,16 @@ type kubectlVerb struct {
 }
 
 var kubectlVerbs = map[string]kubectlVerb{
-	"get":     {"name selector fields api_version", (*kubectl).validSelection, (*kubectl).get},
-	"apply":   {"src force", (*kubectl).validApply, (*kubectl).apply},
-	"patch":   {"name api_version merge strategic json", (*kubectl).validPatch, (*kubectl).patch},
-	"delete":  {"name selector fields api_version allow_empty grace timeout", (*kubectl).validChoice, (*kubectl).remove},
-	"restart": {"name selector only mark timeout", (*kubectl).validChoice, (*kubectl).restart},
-	"wait":    {"name selector fields api_version for stable expect timeout", (*kubectl).validWait, (*kubectl).wait},
-	"logs":    {"name selector fields container since previous after match require absent expect timeout", (*kubectl).validLogs, (*kubectl).logs},
-	"exec":    {"name selector fields container command stdin read_only timeout", (*kubectl).validExec, (*kubectl).exec},
-	"run":     {"image command node host_network env timeout", (*kubectl).validRun, (*kubectl).run},
+	"get":       {"name selector fields api_version", (*kubectl).validSelection, (*kubectl).get},
+	"apply":     {"src force", (*kubectl).validApply, (*kubectl).apply},
+	"patch":     {"name api_version merge strategic json", (*kubectl).validPatch, (*kubectl).patch},
+	"set_image": {"name api_version images", (*kubectl).validSetImage, (*kubectl).setImage},
+	"delete":    {"name selector fields api_version allow_empty grace timeout", (*kubectl).validChoice, (*kubectl).remove},
+	"restart":   {"name selector only mark timeout", (*kubectl).validChoice, (*kubectl).restart},
+	"wait":      {"name selector fields api_version for stable expect timeout", (*kubectl).validWait, (*kubectl).wait},
+	"logs":      {"name selector fields container since previous after match require absent expect timeout", (*kubectl).validLogs, (*kubectl).logs},
+	"exec":      {"name selector fields container command stdin read_only timeout", (*kubectl).validExec, (*kubectl).exec},
+	"run":       {"image command node host_network env timeout", (*kubectl).validRun, (*kubectl).run},
 }
 
 // given lists the arguments that are set, in the order of the struct.
@@ -116,7 +119,7 @@ func (k *kubectl) verb() (string, error) {
 	case len(verbs) == 0 && k.Src.Path != "":
 		return "apply", nil
 	case len(verbs) == 0:
-		return "", errors.New("no verb given; give one of get, apply, patch, delete, restart, wait, logs, exec and run")
+		return "", errors.New("no verb given; give one of get, apply, patch, set_image, delete, restart, wait, logs, exec and run")
 	case len(verbs) > 1:
 		return "", fmt.Errorf("%s exclude each other; use a task for each", strings.Join(verbs, " and "))
 	}

@@ -213,19 +213,23 @@ func (k *kubectl) patch(ctx context.Context, c outlook) (Change, error) {
 		text = "(hidden)"
 	}
 	step.Command = kubectlLine(ref.Namespace, "patch", ref.Kind, ref.Name, "--type", step.PatchType, "-p", text)
-	n, err := c.named(ctx, ref)
+	return c.patched(ctx, step, now, Change{Vars: map[string]any{"item": withoutBookkeeping(now)}})
+}
+
+// patched adds to a change what a patch makes of an object that is now as given.
+func (v outlook) patched(ctx context.Context, step APIStep, now Object, change Change) (Change, error) {
+	n, err := v.named(ctx, step.Ref)
 	if err != nil {
 		return Change{}, err
 	}
-	want, note, err := c.preview(ctx, step, n, now)
+	want, note, err := v.preview(ctx, step, n, now)
 	if err != nil {
 		return Change{}, err
 	}
-	change := Change{Diffs: objectDiffs(now, want), Vars: map[string]any{"item": withoutBookkeeping(now)}}
 	if note != "" {
-		change.Notes = []string{note}
+		change.Notes = append(change.Notes, note)
 	}
-	if len(change.Diffs) == 0 {
+	if change.Diffs = objectDiffs(now, want); len(change.Diffs) == 0 {
 		return change, nil
 	}
 	change.Steps = []Step{step}

@@ -10,7 +10,7 @@ import (
 
 // subject is the word after the verb: a kind, or KIND/NAME.
 func (k *kubectl) subject() string {
-	for _, word := range []string{k.Get, k.Patch, k.Delete, k.Restart, k.Wait, k.Logs, k.Exec} {
+	for _, word := range []string{k.Get, k.Patch, k.SetImage, k.Delete, k.Restart, k.Wait, k.Logs, k.Exec} {
 		if word != "" {
 			return word
 		}

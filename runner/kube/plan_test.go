@@ -110,6 +110,7 @@ var chain = []task{
 	{"an old one, patched by operations", `{patch: configmap/older, namespace: default, json: [{op: add, path: /data/b, value: "2"}]}`},
 	{"an old one, patched again", `{patch: configmap/old, merge: {data: {c: "3", a: null}}}`},
 	{"an old one, applied", `apply: {apiVersion: v1, kind: ConfigMap, metadata: {name: old, namespace: default}, data: {d: "4", b: "2"}}`},
+	{"an old one, with other images", `{set_image: deploy/old, namespace: default, images: {main: j, first: j}}`},
 	{"an old one, gone", `delete: configmap/doomed`},
 	{"an old one, anew", `apply: {apiVersion: v1, kind: ConfigMap, metadata: {name: doomed}, data: {new: "yes"}}`},
 }
@@ -128,6 +129,10 @@ func TestPlanOfAChain(t *testing.T) {
 	for _, name := range []string{"old", "older", "doomed"} {
 		create(t, ctx, c, configMap(name, map[string]any{"data": map[string]any{"a": "1"}}))
 	}
+	take(t, ctx, c, modules.APIStep{Verb: modules.Create, Ref: modules.Ref{Kind: "deploy", Name: "old"}, Body: deployment("old", map[string]any{
+		"initContainers": []any{map[string]any{"name": "first", "image": "i"}},
+		"containers":     []any{map[string]any{"name": "main", "image": "i"}, map[string]any{"name": "side", "image": "i"}},
+	})})
 
 	plan := &planned{cluster: c, predicted: map[string]modules.Effect{}}
 	foreseen := map[string]modules.Change{}
@@ -170,6 +175,18 @@ func TestPlanOfAChain(t *testing.T) {
 	object, err := c.Get(ctx, modules.Ref{Kind: "cm", Name: "old"})
 	require.NoError(t, err)
 	assert.Equal(t, map[string]any{"b": "2", "c": "3", "d": "4"}, object["data"])
+}
+
+// deployment is one in the namespace default with these containers.
+func deployment(name string, pod map[string]any) modules.Object {
+	labels := map[string]any{"app": name}
+	return modules.Object{
+		"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": name, "namespace": "default"},
+		"spec": map[string]any{
+			"selector": map[string]any{"matchLabels": labels},
+			"template": map[string]any{"metadata": map[string]any{"labels": labels}, "spec": pod},
+		},
+	}
 }
 
 // confirmForeseen is what the plan can say of objects that are yet to come.
