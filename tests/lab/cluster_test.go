@@ -40,20 +40,22 @@ func TestSettled(t *testing.T) {
 	other := pod{Name: "other", Running: true, Ready: true}
 	one := func(c pod, rest pod) []pod { return []pod{c, rest, other, other, other, other, other, other, other} }
 	tests := []struct {
-		name    string
-		pods    []pod
-		healthy bool
-		want    string
+		name  string
+		pods  []pod
+		fault Fault
+		want  string
 	}{
-		{"all ready", one(calico(true), other), true, ""},
-		{"the fault keeps calico unready", one(calico(false), other), false, ""},
-		{"calico must be ready without a fault", one(calico(false), other), true, "calico"},
-		{"the fault keeps nothing else unready", one(calico(false), pod{Name: "late"}), false, "late"},
-		{"a pod is missing", one(calico(true), other)[:8], true, "8 pods"},
+		{"all ready", one(calico(true), other), None, ""},
+		{"the fault keeps calico unready", one(calico(false), other), ClassC, ""},
+		{"calico must be ready without a fault", one(calico(false), other), None, "calico"},
+		{"the fault keeps nothing else unready", one(calico(false), pod{Name: "late"}), ClassA, "late"},
+		{"a pod is missing", one(calico(true), other)[:8], None, "8 pods"},
+		{"class B has a creator on every host", one(calico(false), other), ClassB, "9 pods (1 of calico-node), 10 are wanted"},
+		{"the creator is there", append(one(calico(false), other), other), ClassB, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := settled(tt.pods, tt.healthy, 1)
+			err := settled(tt.pods, tt.fault, 1)
 			if tt.want == "" {
 				require.NoError(t, err)
 				return
@@ -91,13 +93,13 @@ func TestCheckOursProtectsOtherFolders(t *testing.T) {
 }
 
 func TestParseFault(t *testing.T) {
-	for _, f := range []Fault{None, ClassA, ClassC} {
+	for _, f := range []Fault{None, ClassA, ClassB, ClassC} {
 		got, err := ParseFault(string(f))
 		require.NoError(t, err)
 		require.Equal(t, f, got)
 	}
-	_, err := ParseFault("b")
-	require.ErrorContains(t, err, `"b"`)
+	_, err := ParseFault("x")
+	require.ErrorContains(t, err, `"x"`)
 }
 
 func TestInventoryNamesEveryHostOnce(t *testing.T) {

@@ -25,15 +25,19 @@ const (
 	// ClassA is the fault of the image: the ipset inside calico-node cannot read a
 	// set that the host's made. Mended by another image only.
 	ClassA Fault = "a"
+	// ClassB is the fault of somebody else on the hosts: it writes Calico's own
+	// sets anew with a newer ipset than the image has, again and again. The sets
+	// can be repaired once it has been switched off.
+	ClassB Fault = "b"
 )
 
 // ParseFault reads the name of a fault.
 func ParseFault(s string) (Fault, error) {
 	switch f := Fault(s); f {
-	case None, ClassC, ClassA:
+	case None, ClassA, ClassB, ClassC:
 		return f, nil
 	}
-	return "", fmt.Errorf("fault %q: c, a or none is wanted", s)
+	return "", fmt.Errorf("fault %q: a, b, c or none is wanted", s)
 }
 
 // Config says what kind of lab to bring up. The zero value is the incident:

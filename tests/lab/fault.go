@@ -19,6 +19,10 @@ const (
 	foreignSet    = "KUBE-DST-3YNVZWWGX3UQQ4VQ"
 	foreignMember = "10.244.4.2"
 
+	// OwnSet is the set of Calico's own that fault B is about: the other ones are
+	// of a type that both ipsets make alike.
+	OwnSet = "cali40this-host"
+
 	aptPort = "8099"
 	// aptWithin is how long the package server may take to read its packages.
 	aptWithin = 10 * time.Second
@@ -49,6 +53,11 @@ func (l *Lab) injectFault(ctx context.Context, h Host) error {
 	if err := l.foreignSet(ctx, h, l.Fault != None); err != nil {
 		return err
 	}
+	if l.Fault == ClassB {
+		if err := l.bumpOwnSet(ctx, h); err != nil {
+			return err
+		}
+	}
 	debs := l.Parts.NewDebs
 	if l.Fault == ClassC {
 		debs = l.Parts.OldDebs
@@ -69,6 +78,14 @@ func (l *Lab) foreignSet(ctx context.Context, h Host, want bool) error {
 			return nil
 		}
 	}
+	_, err := l.newIpset(ctx, h, script, "restore")
+	return err
+}
+
+// bumpOwnSet makes the set of Calico's that shows the fault, as the creator has
+// left it before calico-node came: so no agent ever gets in sync.
+func (l *Lab) bumpOwnSet(ctx context.Context, h Host) error {
+	script := fmt.Sprintf("create -exist %[1]s hash:ip family inet maxelem 1048576\nadd -exist %[1]s %[2]s\n", OwnSet, h.Address)
 	_, err := l.newIpset(ctx, h, script, "restore")
 	return err
 }

@@ -94,6 +94,7 @@ func TestLab(t *testing.T) {
 		{"a host key can change", otherHostKey},
 		{"the page's procedure mends class C", pageMends},
 		{"only another image mends class A", imageMends},
+		{"a creator of sets undoes every repair of class B", creatorRewritesSets},
 		{"class C can be had again", resetToC},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.test(t, ctx, l) }) {
@@ -124,7 +125,11 @@ func theFault(t *testing.T, ctx context.Context, l *Lab) {
 // Felix's words, and has panicked.
 func agentsGiveUp(t *testing.T, ctx context.Context, l *Lab) {
 	t.Helper()
-	const complaint = `Bad return code from 'ipset list'. error=exit status 1 family="inet" stderr="` + IncidentMessage
+	agentsSay(t, ctx, l, `Bad return code from 'ipset list'. error=exit status 1 family="inet" stderr="`+IncidentMessage)
+}
+
+func agentsSay(t *testing.T, ctx context.Context, l *Lab, complaint string) {
+	t.Helper()
 	require.NoError(t, poll(ctx, time.Minute, func(ctx context.Context) error {
 		pods, err := l.pods(ctx)
 		if err != nil {

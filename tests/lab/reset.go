@@ -10,13 +10,14 @@ import (
 // resetWithin bounds Reset, which takes five seconds.
 const resetWithin = 5 * time.Minute
 
-// forget takes away what calico-node gave a host that it has been in sync on. A
-// pod is gone from the API a moment before its processes are, and those would
-// bring it all back, so they are waited for, ten seconds at most.
+// forget takes away what calico-node gave a host that it has been in sync on,
+// and what a creator of sets has left half done. A pod is gone from the API a
+// moment before its processes are, and those would bring it all back, so they
+// are waited for, ten seconds at most.
 const forget = `
-for i in $(seq 100); do pgrep -x calico-node >/dev/null || break; sleep 0.1; done
+for i in $(seq 100); do pgrep -x 'calico-node|kube-router' >/dev/null || break; sleep 0.1; done
 ip route flush proto bird
-ipset list -name | sed -n '/^cali40/p' | while read -r set; do ipset destroy "$set"; done
+ipset list -name | sed -n '/^cali40/p; /^TMP-/p' | while read -r set; do ipset destroy "$set"; done
 `
 
 // Reset puts a fault back, from whatever was done to the lab since, without
@@ -29,7 +30,7 @@ func (l *Lab) Reset(ctx context.Context, fault Fault) error {
 	defer cancel()
 	l.Fault = fault
 	return l.step("reset to "+string(fault), func() error {
-		if _, err := l.Kube(ctx, "delete", "daemonset", "-n", "kube-system", "calico-node", "--ignore-not-found", "--cascade=foreground", "--timeout=60s"); err != nil {
+		if _, err := l.Kube(ctx, "delete", "daemonset", "-n", "kube-system", "calico-node", creator, "--ignore-not-found", "--cascade=foreground", "--timeout=60s"); err != nil {
 			return err
 		}
 		if err := l.eachHost(ctx, func(ctx context.Context, h Host) error {
@@ -40,7 +41,7 @@ func (l *Lab) Reset(ctx context.Context, fault Fault) error {
 		}); err != nil {
 			return err
 		}
-		if err := l.apply(ctx, "calico.yaml"); err != nil {
+		if err := l.apply(ctx, l.manifests()...); err != nil {
 			return err
 		}
 		if err := l.waitPods(ctx); err != nil {

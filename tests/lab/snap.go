@@ -74,9 +74,20 @@ func (l *Lab) hostSnapshot(ctx context.Context, h Host) (snapshot.Snapshot, erro
 		return nil, err
 	}
 	routes, err := l.in(ctx, h, "ip route")
-	s[h.Name+" ipset save"] = sets
+	s[h.Name+" ipset save"] = withoutCopies(sets)
 	s[h.Name+" ip route"] = routes
 	return s, err
+}
+
+// withoutCopies leaves out the copies that a creator of sets is about to swap in.
+func withoutCopies(saved string) string {
+	var b strings.Builder
+	for line := range strings.Lines(saved) {
+		if !strings.HasPrefix(line, "create TMP-") && !strings.HasPrefix(line, "add TMP-") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // newIpset runs ipset 7.17 on a host, whatever ipset the host has.

@@ -32,17 +32,18 @@ const (
 
 // values is what the manifests are filled in with.
 type values struct {
-	CoreDNSImage, KeybuzzImage, IngressImage, BusyboxImage, CalicoFaulty string
+	CoreDNSImage, KeybuzzImage, IngressImage, BusyboxImage, RouterImage, CalicoNode string
 
 	DNSServiceIP      string
 	SiteCert, SiteKey string // base64
 	Peers             string // what calico-node is told of the other nodes
-	IpsetRoot         string // where calico-node takes ipset from
+	PodNetwork        string
+	HostTools         bool // calico-node has the host's /usr, with its ipset, in the place of the image's
 }
 
 // clusterUp lets the kubelets join and returns when the cluster has settled.
 func (l *Lab) clusterUp(ctx context.Context) error {
-	if err := l.step("manifests", func() error { return l.apply(ctx, "base.yaml", "calico.yaml") }); err != nil {
+	if err := l.step("manifests", func() error { return l.apply(ctx, append([]string{"base.yaml"}, l.manifests()...)...) }); err != nil {
 		return err
 	}
 	if err := l.eachHost(ctx, func(ctx context.Context, h Host) error {
@@ -58,6 +59,14 @@ func (l *Lab) clusterUp(ctx context.Context) error {
 		return err
 	}
 	return l.step("pods", func() error { return l.waitPods(ctx) })
+}
+
+// manifests are those that the fault wants, beside what is always there.
+func (l *Lab) manifests() []string {
+	if l.Fault == ClassB {
+		return []string{"calico.yaml", "kube-router.yaml"}
+	}
+	return []string{"calico.yaml"}
 }
 
 // apply makes the cluster what the manifests say.
@@ -98,18 +107,19 @@ func (l *Lab) values() (values, error) {
 	for _, h := range l.net.hosts {
 		peers = append(peers, h.PodNet+"="+h.Address)
 	}
-	root := "/host"
-	if l.Fault == ClassA {
-		root = "/"
+	node := parts.CalicoFaulty
+	if l.Fault == ClassB {
+		node = parts.CalicoMended
 	}
 	return values{
 		CoreDNSImage: parts.CoreDNSImage, KeybuzzImage: parts.KeybuzzImage, IngressImage: parts.IngressImage,
-		BusyboxImage: parts.BusyboxImage, CalicoFaulty: parts.CalicoFaulty,
+		BusyboxImage: parts.BusyboxImage, RouterImage: parts.RouterImage, CalicoNode: node,
 		DNSServiceIP: dnsServiceIP,
 		SiteCert:     base64.StdEncoding.EncodeToString(cert),
 		SiteKey:      base64.StdEncoding.EncodeToString(key),
 		Peers:        strings.Join(peers, ","),
-		IpsetRoot:    root,
+		PodNetwork:   podNetwork,
+		HostTools:    l.Fault == ClassC || l.Fault == None,
 	}, nil
 }
 
@@ -164,12 +174,13 @@ func (l *Lab) waitPods(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return settled(pods, l.Fault == None, len(l.net.hosts))
+		return settled(pods, l.Fault, len(l.net.hosts))
 	})
 }
 
 // settled says what is still missing.
-func settled(pods []pod, healthy bool, hosts int) error {
+func settled(pods []pod, fault Fault, hosts int) error {
+	healthy := fault == None
 	var missing []string
 	calico := 0
 	for _, p := range pods {
@@ -183,7 +194,11 @@ func settled(pods []pod, healthy bool, hosts int) error {
 		}
 	}
 	// Two DaemonSets have a pod on every host; two CoreDNS, three of the application, two ingress controllers.
-	if want := 2*hosts + 7; len(pods) != want || calico != hosts {
+	want := 2*hosts + 7
+	if fault == ClassB {
+		want += hosts // the creator's
+	}
+	if len(pods) != want || calico != hosts {
 		return fmt.Errorf("%d pods (%d of calico-node), %d are wanted", len(pods), calico, want)
 	}
 	if len(missing) > 0 {

@@ -19,6 +19,7 @@ const (
 	CoreDNSImage   = "docker.io/lab/coredns:1"
 	KeybuzzImage   = "docker.io/lab/keybuzz-api:1"
 	IngressImage   = "docker.io/lab/ingress-nginx:1"
+	RouterImage    = "docker.io/cloudnativelabs/kube-router:v2.1.0"
 	calicoImage    = "docker.io/calico/node:"
 	CalicoFaulty   = calicoImage + "v3.27.0"
 	CalicoMended   = calicoImage + "v3.27.5"
@@ -34,6 +35,10 @@ func (c Cache) images(ctx context.Context, p Parts, coredns string) (string, err
 		return "", err
 	}
 	oldIpset, err := oldIpset(ctx, p)
+	if err != nil {
+		return "", err
+	}
+	newIpset, err := withLibraries(ctx, p.Base, "/usr/sbin/ipset")
 	if err != nil {
 		return "", err
 	}
@@ -56,9 +61,12 @@ func (c Cache) images(ctx context.Context, p Parts, coredns string) (string, err
 		},
 		simple(KeybuzzImage, "keybuzz-api", box),
 		simple(IngressImage, "ingress", box, curl),
+		simple(RouterImage, "kube-router", box, newIpset),
 	}
 	for _, tag := range []string{CalicoFaulty, CalicoMended} {
-		img := simple(tag, "calico-node", box, oldIpset)
+		// The program is not under /usr: that may be the host's.
+		node := image.Layer{{Path: "bin/calico-node", From: filepath.Join(p.Programs, "calico-node")}}
+		img := image.Image{Tags: []string{tag}, Layers: []image.Layer{box, oldIpset, node}, Entrypoint: []string{"/bin/calico-node"}, Env: []string{imagePath}}
 		version := strings.TrimPrefix(tag, calicoImage)
 		img.Env = append(img.Env, "CALICO_VERSION="+version)
 		img.Labels = map[string]string{"version": version}

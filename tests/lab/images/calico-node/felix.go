@@ -42,7 +42,7 @@ func runFelix() int {
 	}
 	f := &felix{
 		log:    log,
-		sets:   ipsets{root: os.Getenv("IPSET_ROOT"), listAll: listsAllSets(os.Getenv("CALICO_VERSION")), log: log},
+		sets:   ipsets{version: os.Getenv("CALICO_VERSION"), own: ownSets(os.Getenv("CALICO_IPV4POOL_CIDR"), os.Getenv("NODE_ADDRESS")), log: log},
 		routes: peers,
 		began:  time.Now(),
 	}
@@ -94,7 +94,7 @@ func (f *felix) apply() bool {
 func (f *felix) installRoutes() bool {
 	for _, p := range f.routes {
 		args := []string{"route", "replace", p.network, "via", p.address, "proto", routeProtocol}
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		if out, err := exec.Command("/bin/ip", args...).CombinedOutput(); err != nil {
 			f.log.line("ERROR", "felix/route_table.go 540", fmt.Sprintf("Failed to add route error=%v output=%q", err, out))
 			return false
 		}

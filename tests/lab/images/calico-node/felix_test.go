@@ -17,6 +17,21 @@ func TestListsAllSets(t *testing.T) {
 	}
 }
 
+func TestComplainsAt(t *testing.T) {
+	tests := map[string]string{"v3.26.5": "569", "v3.27.0": "599", "v3.27.1": "656", "v3.27.5": "656"}
+	for version, line := range tests {
+		require.Equal(t, "felix/ipsets.go "+line, complainsAt(version), version)
+	}
+}
+
+func TestWanted(t *testing.T) {
+	require.Equal(t, "create cali40all-ipam-pools hash:net family inet maxelem 1048576\nadd cali40all-ipam-pools 10.244.0.0/16\n"+
+		"create cali40masq-ipam-pools hash:net family inet maxelem 1048576\nadd cali40masq-ipam-pools 10.244.0.0/16\n"+
+		"create cali40this-host hash:ip family inet maxelem 1048576\nadd cali40this-host 10.0.0.100\n",
+		wanted(ownSets("10.244.0.0/16", "10.0.0.100")))
+	require.NotContains(t, wanted(ownSets("", "")), "add", "what is not known is no member")
+}
+
 func TestParsePeers(t *testing.T) {
 	const list = "10.244.1.0/24=10.0.0.100,10.244.2.0/24=10.0.0.101,10.244.3.0/24=10.0.0.102"
 	got, err := parsePeers(list, "10.0.0.101")

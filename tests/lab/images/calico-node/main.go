@@ -6,10 +6,10 @@
 // agent running as runit does: the agent may die as often as it likes, the
 // container does not restart. With -felix it is the agent.
 //
-//	CALICO_VERSION  v3.27.0 lists every IP set of the node, later versions their own
-//	IPSET_ROOT      where the ipset binary is taken from: / is the image, /host the node
-//	PEERS           all nodes: POD-NETWORK=ADDRESS, separated by commas
-//	NODE_ADDRESS    which of them this one is
+//	CALICO_VERSION        v3.27.0 and before list every IP set of the node, later versions their own
+//	CALICO_IPV4POOL_CIDR  the addresses of all pods
+//	PEERS                 all nodes: POD-NETWORK=ADDRESS, separated by commas
+//	NODE_ADDRESS          which of them this one is
 package main
 
 import (
