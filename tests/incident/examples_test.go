@@ -16,7 +16,8 @@ import (
 // eventful are the examples that do something each time: what they show is an
 // event, not a state.
 var eventful = map[string]string{
-	"kubectl": "it runs a pod on every node",
+	"kubectl":    "it runs a pod on every node",
+	"net_matrix": "its agents are made and taken away",
 }
 
 // TestExamples runs every module's example on a healthy lab: planned, applied,
