@@ -35,6 +35,7 @@ type httpCheck struct {
 	Headers         map[string]string `arg:"headers,secret" doc:"Headers of the request; their values are never shown."`
 	ValidateCerts   bool              `arg:"validate_certs" doc:"Whether the certificate must be right."`
 	FollowRedirects bool              `arg:"follow_redirects" doc:"Whether the answer is looked for where a redirect points."`
+	Fresh           bool              `arg:"fresh" doc:"Whether an answer out of a cache (Age above 0, X-Cache: HIT and the like) is wrong."`
 	From            any               `arg:"from" doc:"Who asks: controller, host, or pod with namespace, selector, container, and all: whether each selected pod must get the answer (the default) or one."`
 	Timeout         time.Duration     `arg:"timeout" doc:"Seconds for one request."`
 	Within          time.Duration     `arg:"within" doc:"Seconds until the answer must be right."`
@@ -52,6 +53,8 @@ type httpPods struct {
 type httpAnswer struct {
 	from, cause, body string
 	status            int
+	tls               string // "verified", "not verified", or empty without TLS
+	cache             string // by what a cache betrays itself; empty where none does
 }
 
 func (h *httpCheck) Validate() error {
@@ -62,8 +65,12 @@ func (h *httpCheck) Validate() error {
 	if u.User != nil {
 		return errors.New("url: a password does not belong into a URL, which is shown; use headers")
 	}
-	if _, _, err := h.origin(); err != nil {
+	pods, _, err := h.origin()
+	switch {
+	case err != nil:
 		return err
+	case pods != nil && h.Fresh:
+		return errors.New("fresh: the headers of an answer in a pod are not read; ask from controller or host")
 	}
 	if strings.Trim(h.Method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" || h.Method == "" {
 		return fmt.Errorf("method: %q is not a method of HTTP", h.Method)
@@ -153,7 +160,7 @@ func (h *httpCheck) Check(ctx context.Context, t Target) (Change, error) {
 		if status == 0 || wrong != "" {
 			status = a.status
 		}
-		results[i] = map[string]any{"from": a.from, "status": a.status, "ok": wrong == "", "error": a.cause}
+		results[i] = map[string]any{"from": a.from, "status": a.status, "ok": wrong == "", "error": a.cause, "tls": a.tls, "cache": a.cache}
 	}
 	if pods != nil && pods.one && len(c.Diffs) < len(answers) {
 		c.Diffs = nil
@@ -171,6 +178,8 @@ func (h *httpCheck) wrong(a httpAnswer) string {
 		return line
 	case !strings.Contains(a.body, h.Contains):
 		return line + ", body lacks " + strconv.Quote(h.Contains)
+	case h.Fresh && a.cache != "":
+		return line + " out of a cache (" + a.cache + ")"
 	}
 	return ""
 }
@@ -183,6 +192,9 @@ func (h *httpCheck) wanted() string {
 	want := strings.Join(codes, " or ")
 	if h.Contains != "" {
 		want += ", body with " + strconv.Quote(h.Contains)
+	}
+	if h.Fresh {
+		want += ", from the origin"
 	}
 	return want
 }
@@ -201,7 +213,8 @@ func (h *httpCheck) ask(ctx context.Context, t Target, host bool) ([]httpAnswer,
 	var lost interface{ Unreachable() bool }
 	switch {
 	case err == nil:
-		answer.status, answer.body = response.Status, response.Body
+		answer.status, answer.body, answer.tls = response.Status, response.Body, response.TLS
+		answer.cache = cached(response.Header)
 	case ctx.Err() != nil, errors.As(err, &lost) && lost.Unreachable():
 		return nil, err
 	default:

@@ -57,8 +57,19 @@ var httpCases = map[string]struct {
 	"never":              {change: func(h *httpCheck) { h.Consecutive = 0 }, fails: "consecutive"},
 	"a header too many":  {change: func(h *httpCheck) { h.Headers = map[string]string{"A": "b\r\nC: d"} }, fails: "headers"},
 	"a strange method":   {change: func(h *httpCheck) { h.Method = "get it" }, fails: "method"},
+	"fresh":              {change: beFresh, response: Response{Status: 200, Header: map[string]string{"Age": "0", "X-Cache": "MISS from proxy"}}},
+	"as old as it may":   {response: Response{Status: 200, Header: map[string]string{"Age": "60", "X-Cache": "HIT"}}},
+	"out of a cache":     {change: beFresh, response: Response{Status: 200, Header: map[string]string{"Age": "60"}}, have: "200 OK out of a cache (Age: 60)", want: "200, from the origin"},
+	"a cache says so":    {change: beFresh, response: Response{Status: 200, Header: map[string]string{"X-Cache": "Hit from cloudfront"}}, have: "200 OK out of a cache (X-Cache: Hit from cloudfront)", want: "200, from the origin"},
+	"a cache of a cache": {change: beFresh, response: Response{Status: 200, Header: map[string]string{"X-Cache": "MISS, TCP_HIT"}}, have: "200 OK out of a cache (X-Cache: MISS, TCP_HIT)", want: "200, from the origin"},
+	"by the standard":    {change: beFresh, response: Response{Status: 200, Header: map[string]string{"Cache-Status": "edge; hit"}}, have: "200 OK out of a cache (Cache-Status: edge; hit)", want: "200, from the origin"},
+	"it only looks so":   {change: beFresh, response: Response{Status: 200, Header: map[string]string{"X-Cache": "shitake"}}},
+	"a strange age":      {change: beFresh, response: Response{Status: 200, Header: map[string]string{"Age": "old"}}, have: "200 OK out of a cache (Age: old)", want: "200, from the origin"},
+	"fresh in a pod":     {change: func(h *httpCheck) { beFresh(h); h.From = map[string]any{"pod": map[string]any{"selector": "a=b"}} }, fails: "fresh: the headers"},
 	"a negative timeout": {change: func(h *httpCheck) { h.Timeout = -1 }, fails: "timeout"},
 }
+
+func beFresh(h *httpCheck) { h.Fresh = true }
 
 func TestHTTPCheck(t *testing.T) {
 	for name, c := range httpCases {
@@ -97,6 +108,11 @@ func TestHTTPCheckEndsWithItsContext(t *testing.T) {
 	cancel()
 	_, err := newHTTPCheck(at).Check(ctx, &fake{errs: map[string]error{at: context.Canceled}})
 	assert.ErrorIs(t, err, context.Canceled)
+}
+
+func TestHTTPCheckTellsOfTLSAndCaches(t *testing.T) {
+	change := check(t, newHTTPCheck(at), &fake{responses: map[string]Response{at: {Status: 200, TLS: "not verified", Header: map[string]string{"Age": "7"}}}})
+	assert.Equal(t, []any{map[string]any{"from": "controller", "status": 200, "ok": true, "error": "", "tls": "not verified", "cache": "Age: 7"}}, change.Vars["results"])
 }
 
 // podCluster has these pods; a command in a container runs here, with a PATH

@@ -64,61 +64,66 @@ func netPod(name, ip string) Object {
 // answered.
 const allOf = "0 code 0 bytes 64\n3 code 0 bytes 65536\n2 code 0 bytes 64\n1 code 0 bytes 65536\n"
 
+var threeAgents = []Object{netPod("a", "10.1.0.1"), netPod("b", "10.2.0.1"), netPod("c", "10.3.0.1")}
+
+// withThird is three agents, of which the third differs.
+func withThird(path string, value any) []Object {
+	pod := netPod("c", "10.3.0.1")
+	section, field, _ := strings.Cut(path, ".")
+	pod[section].(map[string]any)[field] = value
+	return []Object{threeAgents[0], threeAgents[1], pod}
+}
+
+var matrixCases = map[string]struct {
+	pods   []Object
+	said   string // by a, where it is not all of it
+	code   int
+	err    error // of a
+	change func(*netMatrix)
+	have   []string
+	fails  string
+	pairs  int
+	ok     int
+}{
+	"as asked":             {pairs: 6, ok: 6},
+	"a large answer stays": {said: "0 code 0 bytes 64\n1 code 143 bytes 1400\n2 code 0 bytes 64\n3 code 0 bytes 65536\n", have: []string{"65536 bytes from node-a to node-b (10.2.0.1): no answer within 5s; 1400 bytes came -> 65536 bytes"}, pairs: 6, ok: 5},
+	"a wrong size":         {said: strings.Replace(allOf, "0 code 0 bytes 64", "0 code 0 bytes 9", 1), have: []string{"64 bytes from node-a to node-b (10.2.0.1): 9 bytes -> 64 bytes"}, pairs: 6, ok: 5},
+	"refused":              {said: strings.Replace(allOf, "2 code 0 bytes 64", "2 wget: can't connect: Connection refused code 1 bytes 0", 1), have: []string{"64 bytes from node-a to node-c (10.3.0.1): wget: can't connect: Connection refused; 0 bytes came -> 64 bytes"}, pairs: 6, ok: 5},
+	"a line is missing":    {said: "9 code 0 bytes 64\n0 code 0 bytes 64\n1 code 0 bytes 65536\n2 code 0 bytes 64\n", have: []string{"65536 bytes from node-a to node-c (10.3.0.1): no answer was told -> 65536 bytes"}, pairs: 6, ok: 5},
+	"an agent is lost": {err: errors.New("no route"), change: func(m *netMatrix) { m.Sizes = []int{64} }, have: []string{
+		"64 bytes from node-a to node-b (10.2.0.1): no command can be run in a on node-a: no route -> 64 bytes",
+		"64 bytes from node-a to node-c (10.3.0.1): no command can be run in a on node-a: no route -> 64 bytes",
+	}, pairs: 6, ok: 4},
+	"too few": {pods: threeAgents[:2], have: []string{"number of agents (pods with app=agent in namespace shop): 2 -> 3"}, pairs: 2, ok: 2},
+	"one does not run": {pods: withThird("status.phase", "Pending"), have: []string{
+		"number of agents (pods with app=agent in namespace shop): 2 -> 3", "pod c on node-c: not ready, phase Pending -> running, with an address",
+	}, pairs: 2, ok: 2},
+	"two on one node": {pods: withThird("spec.nodeName", "node-b"), have: []string{
+		"number of agents (pods with app=agent in namespace shop): 2 -> 3", "pod c on node-b: on the same node as b -> one agent on each node",
+	}, pairs: 2, ok: 2},
+	"none yet":                {pods: []Object{}, have: []string{"number of agents (pods with app=agent in namespace shop): 0 -> 3"}},
+	"none, and no number":     {pods: []Object{}, change: func(m *netMatrix) { m.Expect = 0 }, fails: "there are no pods with app=agent in namespace shop"},
+	"one, and no number":      {pods: threeAgents[:1], change: func(m *netMatrix) { m.Expect = 0 }, have: []string{"number of agents (pods with app=agent in namespace shop): 1 -> at least 2"}},
+	"the network of its node": {pods: withThird("spec.hostNetwork", true), fails: "pod c on node-c uses the network of its node"},
+	"no wget":                 {said: "", code: 99, fails: "pod a on node-a: the container has no wget"},
+	"the shell fails":         {code: 127, change: func(m *netMatrix) { m.Sizes, m.Expect = []int{64}, 2 }, pods: threeAgents[:2], have: []string{"64 bytes from node-a to node-b (10.2.0.1): the command in a on node-a ended with code 127: the container has no wget -> 64 bytes"}, pairs: 2, ok: 1},
+	"no selector":             {change: func(m *netMatrix) { m.Selector = "" }, fails: "selector is empty"},
+	"no port":                 {change: func(m *netMatrix) { m.Port = 0 }, fails: "port: 0"},
+	"no sizes":                {change: func(m *netMatrix) { m.Sizes = nil }, fails: "sizes: at least one"},
+	"nothing to fetch":        {change: func(m *netMatrix) { m.Sizes = []int{64, 0} }, fails: "sizes: 0"},
+	"one has no peer":         {change: func(m *netMatrix) { m.Expect = 1 }, fails: "expect: 1 agents make no pair"},
+	"no time":                 {change: func(m *netMatrix) { m.Timeout = 0 }, fails: "timeout"},
+}
+
 func TestNetMatrix(t *testing.T) {
-	three := []Object{netPod("a", "10.1.0.1"), netPod("b", "10.2.0.1"), netPod("c", "10.3.0.1")}
-	with := func(path string, value any) []Object {
-		pod := netPod("c", "10.3.0.1")
-		section, field, _ := strings.Cut(path, ".")
-		pod[section].(map[string]any)[field] = value
-		return []Object{three[0], three[1], pod}
-	}
-	for name, c := range map[string]struct {
-		pods   []Object
-		said   string // by a, where it is not all of it
-		code   int
-		err    error // of a
-		change func(*netMatrix)
-		have   []string
-		fails  string
-		pairs  int
-		ok     int
-	}{
-		"as asked":             {pairs: 6, ok: 6},
-		"a large answer stays": {said: "0 code 0 bytes 64\n1 code 143 bytes 1400\n2 code 0 bytes 64\n3 code 0 bytes 65536\n", have: []string{"65536 bytes from node-a to node-b (10.2.0.1): no answer within 5s; 1400 bytes came -> 65536 bytes"}, pairs: 6, ok: 5},
-		"a wrong size":         {said: strings.Replace(allOf, "0 code 0 bytes 64", "0 code 0 bytes 9", 1), have: []string{"64 bytes from node-a to node-b (10.2.0.1): 9 bytes -> 64 bytes"}, pairs: 6, ok: 5},
-		"refused":              {said: strings.Replace(allOf, "2 code 0 bytes 64", "2 wget: can't connect: Connection refused code 1 bytes 0", 1), have: []string{"64 bytes from node-a to node-c (10.3.0.1): wget: can't connect: Connection refused; 0 bytes came -> 64 bytes"}, pairs: 6, ok: 5},
-		"a line is missing":    {said: "9 code 0 bytes 64\n0 code 0 bytes 64\n1 code 0 bytes 65536\n2 code 0 bytes 64\n", have: []string{"65536 bytes from node-a to node-c (10.3.0.1): no answer was told -> 65536 bytes"}, pairs: 6, ok: 5},
-		"an agent is lost": {err: errors.New("no route"), change: func(m *netMatrix) { m.Sizes = []int{64} }, have: []string{
-			"64 bytes from node-a to node-b (10.2.0.1): no command can be run in a on node-a: no route -> 64 bytes",
-			"64 bytes from node-a to node-c (10.3.0.1): no command can be run in a on node-a: no route -> 64 bytes",
-		}, pairs: 6, ok: 4},
-		"too few": {pods: three[:2], have: []string{"number of agents (pods with app=agent in namespace shop): 2 -> 3"}, pairs: 2, ok: 2},
-		"one does not run": {pods: with("status.phase", "Pending"), have: []string{
-			"number of agents (pods with app=agent in namespace shop): 2 -> 3", "pod c on node-c: not ready, phase Pending -> running, with an address",
-		}, pairs: 2, ok: 2},
-		"two on one node": {pods: with("spec.nodeName", "node-b"), have: []string{
-			"number of agents (pods with app=agent in namespace shop): 2 -> 3", "pod c on node-b: on the same node as b -> one agent on each node",
-		}, pairs: 2, ok: 2},
-		"none yet":                {pods: []Object{}, have: []string{"number of agents (pods with app=agent in namespace shop): 0 -> 3"}},
-		"none, and no number":     {pods: []Object{}, change: func(m *netMatrix) { m.Expect = 0 }, fails: "there are no pods with app=agent in namespace shop"},
-		"one, and no number":      {pods: three[:1], change: func(m *netMatrix) { m.Expect = 0 }, have: []string{"number of agents (pods with app=agent in namespace shop): 1 -> at least 2"}},
-		"the network of its node": {pods: with("spec.hostNetwork", true), fails: "pod c on node-c uses the network of its node"},
-		"no wget":                 {said: "", code: 99, fails: "pod a on node-a: the container has no wget"},
-		"the shell fails":         {code: 127, change: func(m *netMatrix) { m.Sizes, m.Expect = []int{64}, 2 }, pods: three[:2], have: []string{"64 bytes from node-a to node-b (10.2.0.1): the command in a on node-a ended with code 127: the container has no wget -> 64 bytes"}, pairs: 2, ok: 1},
-		"no selector":             {change: func(m *netMatrix) { m.Selector = "" }, fails: "selector is empty"},
-		"no port":                 {change: func(m *netMatrix) { m.Port = 0 }, fails: "port: 0"},
-		"no sizes":                {change: func(m *netMatrix) { m.Sizes = nil }, fails: "sizes: at least one"},
-		"nothing to fetch":        {change: func(m *netMatrix) { m.Sizes = []int{64, 0} }, fails: "sizes: 0"},
-		"one has no peer":         {change: func(m *netMatrix) { m.Expect = 1 }, fails: "expect: 1 agents make no pair"},
-		"no time":                 {change: func(m *netMatrix) { m.Timeout = 0 }, fails: "timeout"},
-	} {
+	for name, c := range matrixCases {
 		t.Run(name, func(t *testing.T) {
 			m := newNetMatrix()
 			if c.change != nil {
 				c.change(m)
 			}
 			if c.pods == nil {
-				c.pods = three
+				c.pods = threeAgents
 			}
 			cluster := &matrixCluster{podCluster: podCluster{pods: c.pods}, said: map[string]Output{}, errs: map[string]error{"a": c.err}}
 			for _, pod := range []string{"a", "b", "c"} {
