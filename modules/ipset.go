@@ -47,11 +47,16 @@ type ipset struct {
 	Compatible bool   `arg:"compatible" doc:"Without a name, fail where a set exists that the ipset binary cannot read."`
 	Binary     string `arg:"ipset" doc:"Without a name, the ipset binary to judge."`
 	Scope      string `arg:"scope" enum:"all calico" doc:"Without a name, the sets that must be readable: all, as Calico up to 3.27.0 wants, or Calico's own."`
+	Inside     string `arg:"inside" doc:"Without a name, judge the ipset in the container of the oldest process of this name, as in calico-node."`
+	Repair     bool   `arg:"repair" doc:"Without a name, make each set of the scope that the judged ipset cannot read anew with it, while firewall rules use it."`
+
+	seeds map[string]string // of the sets to repair, by name, when they were first seen
 }
 
 var (
 	ipsetName   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:+-]{0,30}$`)
 	ipsetType   = regexp.MustCompile(`^(hash|bitmap|list):[a-z0-9,]+$`)
+	ipsetInside = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,14}$`) // as much of a name as the kernel keeps
 	ipsetOption = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.:/-]*$`)
 )
 
@@ -60,8 +65,8 @@ func (s *ipset) Validate() error {
 		return s.validateReport()
 	}
 	switch {
-	case s.Compatible:
-		return errors.New("name and compatible exclude one another")
+	case s.Compatible || s.Repair || s.Inside != "":
+		return errors.New("name excludes compatible, repair and inside, which are about all sets")
 	case !ipsetName.MatchString(s.Name):
 		return fmt.Errorf("name: %q cannot be the name of a set; wanted up to 31 letters, digits, and any of _ . : + -", s.Name)
 	case !ipsetType.MatchString(s.Type):
@@ -87,8 +92,14 @@ func (s *ipset) validateReport() error {
 	switch {
 	case len(s.Members) > 0 || s.State == "absent":
 		return errors.New("name is needed to change a set")
-	case !s.Report && !s.Compatible:
-		return errors.New("one of name, report or compatible is needed")
+	case !s.Report && !s.Compatible && !s.Repair:
+		return errors.New("one of name, report, compatible or repair is needed")
+	case s.Compatible && s.Repair:
+		return errors.New("compatible and repair exclude one another: the one fails where the other repairs")
+	case s.Inside != "" && !ipsetInside.MatchString(s.Inside):
+		return fmt.Errorf("inside: %q cannot be the name of a process; wanted up to 15 letters, digits, _ and -, as in calico-node", s.Inside)
+	case s.Repair && s.Inside == "" && s.Binary == "ipset":
+		return errors.New("repair needs inside, or ipset: the host's own ipset cannot copy the sets that it cannot read")
 	case s.Binary == "" || strings.HasPrefix(s.Binary, "-"):
 		return fmt.Errorf("ipset: %q is not a program", s.Binary)
 	}

@@ -19,19 +19,18 @@ import (
 // that firewalls, kube-proxy and Calico use.
 const ipsetTypes = "hash:ip hash:net hash:ip,port hash:ip,port,ip hash:ip,port,net hash:net,net hash:net,port"
 
-const ipsetReport = `command -v "$ipset" >/dev/null 2>&1 || { echo @missing; exit 0; }
-export ipset
-echo "@version"; "$ipset" --version 2>/dev/null
+const ipsetReport = `export ipset enter
+echo "@version"; $enter "$ipset" --version 2>/dev/null
 echo "@kernel"; uname -r
-echo "@reads"; "$ipset" help 2>/dev/null
-echo "@creates"; unshare -n sh -c 'for t; do n=$((n + 1)); "$ipset" create "runbook$n" "$t"; done 2>/dev/null; "$ipset" list -t' sh ` + ipsetTypes + `
-names=$("$ipset" list -n 2>&1) || { printf '@failed\n%s\n' "$names"; exit 0; }
+echo "@reads"; $enter "$ipset" help 2>/dev/null
+echo "@creates"; unshare -n sh -c 'for t; do n=$((n + 1)); $enter "$ipset" create "runbook$n" "$t"; done 2>/dev/null; $enter "$ipset" list -t' sh ` + ipsetTypes + `
+names=$($enter "$ipset" list -n 2>&1) || { printf '@failed\n%s\n' "$names"; exit 0; }
 echo "@sets"
-"$ipset" list -t 2>/dev/null && exit 0
+$enter "$ipset" list -t 2>/dev/null && exit 0
 echo "@sets"
 printf '%s\n' "$names" | while IFS= read -r name; do
 	printf 'Name: %s\n' "$name"
-	"$ipset" list -t "$name" 2>&1
+	$enter "$ipset" list -t "$name" 2>&1
 done
 exit 0
 `
@@ -51,7 +50,25 @@ type ipsetWorld struct {
 }
 
 func (s *ipset) reportQuery() Run {
-	return Run{Shell: "ipset=" + Quote(s.Binary) + "\n" + ipsetReport, Env: ipsetEnv()}
+	return Run{Shell: s.judged("{ echo @nobody; exit 0; }") + s.present() + ipsetReport, Env: ipsetEnv()}
+}
+
+// judged begins every script that uses the ipset to judge, as $enter "$ipset".
+// One in a container is run with the container's files and the host's network,
+// by way of a process there; nobody is what is done where there is none.
+func (s *ipset) judged(nobody string) string {
+	if s.Inside == "" {
+		return "enter=\nipset=" + Quote(s.Binary) + "\n"
+	}
+	return "pid=$(pgrep -o -x " + Quote(s.Inside) + ") || " + nobody + "\nenter=\"nsenter -t $pid -m --\"\nipset=" + Quote(s.Binary) + "\n"
+}
+
+// present ends a script that would look with an ipset that is not there.
+func (s *ipset) present() string {
+	if s.Inside == "" {
+		return "command -v \"$ipset\" >/dev/null 2>&1 || { echo @missing; exit 0; }\n"
+	}
+	return "said=$($enter \"$ipset\" --version 2>&1) || { printf '@missing\\n%s\\n' \"$said\"; exit 0; }\n"
 }
 
 func (s *ipset) checkReadable(ctx context.Context, t Target) (Change, error) {
@@ -59,15 +76,14 @@ func (s *ipset) checkReadable(ctx context.Context, t Target) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
-	if err := whetherReadable(t, nil); err != nil {
-		return Change{}, err
+	if s.Inside == "" {
+		if err := whetherReadable(t, nil); err != nil {
+			return Change{}, err
+		}
 	}
 	sections := atSections(out.Stdout)
-	if _, missing := sections["missing"]; missing {
-		if s.Compatible {
-			return Change{}, fmt.Errorf("this host has no %q, so nothing can be said about what it reads", s.Binary)
-		}
-		return Change{Vars: ipsetWorld{version: "absent"}.vars(nil)}, nil
+	if change, absent, err := s.absentIpset(sections); absent {
+		return change, err
 	}
 	if failed, ok := sections["failed"]; ok {
 		return Change{}, fmt.Errorf("the sets of this host cannot be listed: %s", lastLine(failed))
@@ -75,14 +91,38 @@ func (s *ipset) checkReadable(ctx context.Context, t Target) (Change, error) {
 	world := parseIpsetWorld(sections)
 	var unreadable []ipsetRevision
 	for _, set := range world.sets {
-		if !set.readable && s.inScope(set.name) {
+		if !set.readable && s.inScope(set.name) && !(s.Repair && ipsetLeft.MatchString(set.name)) {
 			unreadable = append(unreadable, set)
 		}
 	}
-	if s.Compatible && len(unreadable) > 0 {
-		return Change{}, world.incompatible(unreadable)
+	switch {
+	case s.Compatible && len(unreadable) > 0:
+		return Change{}, s.incompatible(world, unreadable)
+	case s.Repair:
+		return s.repair(ctx, t, world, unreadable)
 	}
 	return Change{Vars: world.vars(unreadable)}, nil
+}
+
+// absentIpset is the answer where the ipset to judge is not there. A container
+// that is about to start again is waited for.
+func (s *ipset) absentIpset(sections map[string]string) (Change, bool, error) {
+	_, nobody := sections["nobody"]
+	said, missing := sections["missing"]
+	change := Change{Vars: ipsetWorld{version: "absent"}.vars(nil)}
+	switch {
+	case !nobody && !missing:
+		return Change{}, false, nil
+	case nobody && s.Repair:
+		change.Diffs = []Diff{{What: "process " + s.Inside + " on this host", Have: "absent", Want: "there, for its ipset"}}
+	case nobody && s.Compatible:
+		return Change{}, true, fmt.Errorf("no process of this host is named %q, so nothing can be said about what its ipset reads", s.Inside)
+	case s.Inside != "" && (s.Repair || s.Compatible):
+		return Change{}, true, fmt.Errorf("the ipset in the container of %q cannot be run: %s; as root, and with nsenter, it can", s.Inside, lastLine(said))
+	case s.Compatible || s.Repair:
+		return Change{}, true, fmt.Errorf("this host has no %q, so nothing can be said about what it reads", s.Binary)
+	}
+	return change, true, nil
 }
 
 // inScope knows Calico's own sets by their prefixes: for IPv4 and IPv6, in use
@@ -94,7 +134,7 @@ func (s *ipset) inScope(name string) bool {
 	return slices.ContainsFunc([]string{"cali40", "cali60", "cali4t", "cali6t"}, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
-func (w ipsetWorld) incompatible(unreadable []ipsetRevision) error {
+func (s *ipset) incompatible(w ipsetWorld, unreadable []ipsetRevision) error {
 	said := make([]string, len(unreadable))
 	for i, set := range unreadable {
 		most := "does not know the type"
@@ -103,8 +143,16 @@ func (w ipsetWorld) incompatible(unreadable []ipsetRevision) error {
 		}
 		said[i] = fmt.Sprintf("set %q is of type %s revision %d, and it %s", set.name, set.kind, set.revision, most)
 	}
-	return errors.New("ipset " + w.version + " cannot read every set: " + strings.Join(said, "; ") +
+	return errors.New(s.named(w) + " cannot read every set: " + strings.Join(said, "; ") +
 		"; it needs an ipset (with libipset13) that knows these revisions, or the sets made again by one that does not")
+}
+
+// named is the judged ipset in a sentence.
+func (s *ipset) named(w ipsetWorld) string {
+	if s.Inside != "" {
+		return "ipset " + w.version + " of " + s.Inside
+	}
+	return "ipset " + w.version
 }
 
 var (

@@ -110,20 +110,20 @@ func TestIpsetUnreadableCanBeRemoved(t *testing.T) {
 
 func TestIpsetArguments(t *testing.T) {
 	for want, change := range map[string]func(*ipset){
-		`name: "-x" cannot be`:              func(s *ipset) { s.Name = "-x" },
-		`name: "a b" cannot be`:             func(s *ipset) { s.Name = "a b" },
-		"cannot be the name of a set":       func(s *ipset) { s.Name = strings.Repeat("a", 32) },
-		`type: "hash" is not a type`:        func(s *ipset) { s.Type = "hash" },
-		"name and compatible exclude":       func(s *ipset) { s.Compatible = true },
-		"members have no meaning":           func(s *ipset) { s.State = "absent" },
-		"range is needed with type":         func(s *ipset) { s.Type = "bitmap:port" },
-		`range: "1 2" is not`:               func(s *ipset) { s.Range = "1 2" },
-		`markmask: "a b" is not`:            func(s *ipset) { s.Markmask = "a b" },
-		`members: "10.0.0.1\ndestroy" is`:   func(s *ipset) { s.Members = []string{"10.0.0.1\ndestroy"} },
-		`members: "-exist" is`:              func(s *ipset) { s.Members = []string{"-exist"} },
-		"name is needed to change a set":    func(s *ipset) { s.Name = "" },
-		"one of name, report or compatible": func(s *ipset) { s.Name, s.Members, s.Report = "", nil, false },
-		`ipset: "-x" is not a program`:      func(s *ipset) { s.Name, s.Members, s.Binary = "", nil, "-x" },
+		`name: "-x" cannot be`:               func(s *ipset) { s.Name = "-x" },
+		`name: "a b" cannot be`:              func(s *ipset) { s.Name = "a b" },
+		"cannot be the name of a set":        func(s *ipset) { s.Name = strings.Repeat("a", 32) },
+		`type: "hash" is not a type`:         func(s *ipset) { s.Type = "hash" },
+		"name excludes compatible":           func(s *ipset) { s.Compatible = true },
+		"members have no meaning":            func(s *ipset) { s.State = "absent" },
+		"range is needed with type":          func(s *ipset) { s.Type = "bitmap:port" },
+		`range: "1 2" is not`:                func(s *ipset) { s.Range = "1 2" },
+		`markmask: "a b" is not`:             func(s *ipset) { s.Markmask = "a b" },
+		`members: "10.0.0.1\ndestroy" is`:    func(s *ipset) { s.Members = []string{"10.0.0.1\ndestroy"} },
+		`members: "-exist" is`:               func(s *ipset) { s.Members = []string{"-exist"} },
+		"name is needed to change a set":     func(s *ipset) { s.Name = "" },
+		"one of name, report, compatible or": func(s *ipset) { s.Name, s.Members, s.Report = "", nil, false },
+		`ipset: "-x" is not a program`:       func(s *ipset) { s.Name, s.Members, s.Binary = "", nil, "-x" },
 	} {
 		set := newIpset("web", "10.0.0.1")
 		change(set)
