@@ -24,11 +24,15 @@ type kubectl struct {
 	Get      string `arg:"get" doc:"Read objects: a kind such as pods, or KIND/NAME; registers items, count and found, and for pods their facts as pods."`
 	Apply    any    `arg:"apply" doc:"Have these fields in the cluster (server-side apply): an object, a list of objects, or YAML text."`
 	Src      Local  `arg:"src,file" doc:"Apply the objects of this YAML file of the controller."`
+	URL      string `arg:"url" doc:"Apply the objects of the YAML behind this http or https URL, of at most 1 MiB; needs digest."`
+	Digest   string `arg:"digest" doc:"What the manifest of url, or of src, must be: sha256: and its digest in hexadecimal."`
+	Diff     bool   `arg:"diff" doc:"Compare the objects of src or url with the cluster, and change nothing; registers objects, differs, and differences with what, have and want."`
 	Patch    string `arg:"patch" doc:"Change fields of one object, KIND/NAME, by merge, strategic or json."`
 	SetImage string `arg:"set_image" doc:"Give containers of a daemonset, deployment or statefulset, KIND/NAME, the images that images says; wait with for: rollout awaits the pods."`
 	Delete   string `arg:"delete" doc:"Have objects gone: KIND/NAME, or a kind with selector; what takes the place of a deleted object stays."`
 	Restart  string `arg:"restart" doc:"Replace the pods of a daemonset, deployment or statefulset as its update strategy says, and wait until all are available."`
 	Wait     string `arg:"wait" doc:"Wait until objects are as for says: a kind, or KIND/NAME."`
+	Backup   string `arg:"backup" doc:"Keep objects, as they are now, in a YAML file of the task's host: a directory that is there, and how the name begins; a state that is kept already is not written again."`
 	Logs     string `arg:"logs" doc:"Read the whole log of each selected pod since its container started: pods with selector, or pod/NAME."`
 	Exec     string `arg:"exec" doc:"Run a command in each selected pod: pods with selector, or pod/NAME."`
 	Run      string `arg:"run" doc:"Run a command in a new pod whose name begins like this; the pod is removed again."`
@@ -43,6 +47,8 @@ type kubectl struct {
 	Strategic  map[string]any    `arg:"strategic" doc:"The fields to set, with lists merged by their key; built-in kinds only."`
 	JSON       []any             `arg:"json" doc:"A list of operations, each with op, path and value."`
 	Images     map[string]string `arg:"images" doc:"The new image by the name of its container, init containers too; a container that is not there is an error."`
+	Groups     []string          `arg:"groups" doc:"API groups of which backup keeps every custom resource definition, and every object of their kinds."`
+	Objects    []string          `arg:"objects" doc:"More that backup keeps: each a KIND/NAME, where it is there."`
 	Force      bool              `arg:"force" doc:"Whether apply takes over fields that others own."`
 	AllowEmpty bool              `arg:"allow_empty" doc:"Whether it is right that nothing is selected."`
 	Grace      *int64            `arg:"grace" doc:"Seconds that deleted pods have to end; their own setting where not given."`
@@ -83,9 +89,11 @@ type kubectlVerb struct {
 
 var kubectlVerbs = map[string]kubectlVerb{
 	"get":       {"name selector fields api_version", (*kubectl).validSelection, (*kubectl).get},
-	"apply":     {"src force", (*kubectl).validApply, (*kubectl).apply},
+	"apply":     {"src url digest force", (*kubectl).validManifest, (*kubectl).apply},
+	"diff":      {"src url digest force", (*kubectl).validManifest, (*kubectl).diff},
 	"patch":     {"name api_version merge strategic json", (*kubectl).validPatch, (*kubectl).patch},
 	"set_image": {"name api_version images", (*kubectl).validSetImage, (*kubectl).setImage},
+	"backup":    {"groups objects", (*kubectl).validBackup, (*kubectl).backup},
 	"delete":    {"name selector fields api_version allow_empty grace timeout", (*kubectl).validChoice, (*kubectl).remove},
 	"restart":   {"name selector only mark timeout", (*kubectl).validChoice, (*kubectl).restart},
 	"wait":      {"name selector fields api_version for stable expect timeout", (*kubectl).validWait, (*kubectl).wait},
@@ -107,7 +115,7 @@ func (k *kubectl) given() []string {
 	return names
 }
 
-// verb is the one verb that is given. src alone means apply.
+// verb is the one verb that is given. src or url alone means apply.
 func (k *kubectl) verb() (string, error) {
 	var verbs []string
 	for _, name := range k.given() {
@@ -116,10 +124,10 @@ func (k *kubectl) verb() (string, error) {
 		}
 	}
 	switch {
-	case len(verbs) == 0 && k.Src.Path != "":
+	case len(verbs) == 0 && (k.Src.Path != "" || k.URL != ""):
 		return "apply", nil
 	case len(verbs) == 0:
-		return "", errors.New("no verb given; give one of get, apply, patch, set_image, delete, restart, wait, logs, exec and run")
+		return "", errors.New("no verb given; give one of get, apply, diff, patch, set_image, backup, delete, restart, wait, logs, exec and run")
 	case len(verbs) > 1:
 		return "", fmt.Errorf("%s exclude each other; use a task for each", strings.Join(verbs, " and "))
 	}

@@ -1,6 +1,7 @@
 package modules
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,7 @@ import (
 // server cannot tell yet, because an object before makes the kind, the rest
 // waits for the look after the steps.
 func (k *kubectl) apply(ctx context.Context, c outlook) (Change, error) {
-	objects, err := k.manifest()
+	objects, err := k.source(ctx, c.target)
 	if err != nil {
 		return Change{}, err
 	}
@@ -139,10 +140,7 @@ func (k *kubectl) applyLine(ref Ref) string {
 	if k.Force {
 		words = append(words, "--force-conflicts")
 	}
-	file := k.Src.Path
-	if file == "" {
-		file = "-"
-	}
+	file := cmp.Or(k.Src.Path, k.URL, "-")
 	return kubectlLine(ref.Namespace, append(words, "-f", file)...) + " # " + ref.Kind + "/" + ref.Name
 }
 

@@ -19,7 +19,8 @@ type kubectlSeen struct {
 	mu       sync.Mutex
 	doomed   []Ref            // what delete has selected at its first look
 	uids     map[Ref]string   // their UIDs
-	mark     string           // of a restart that was given none
+	mark     string           // of a restart that was given none, or of the state that backup keeps
+	body     string           // what the url gave, which has the digest
 	any      bool             // whether a wait has ever selected something
 	restarts map[string]int64 // of each pod by UID, at the last look
 }

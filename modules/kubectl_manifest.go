@@ -108,17 +108,8 @@ func apiNumbers(v any) any {
 	return v
 }
 
-func (k *kubectl) validApply() error {
-	if k.Apply != nil && k.Src.Path != "" {
-		return errors.New("apply and src exclude each other; keep one of them")
-	}
-	if k.Apply == nil && k.Src.Data == nil {
-		return nil // the file has not been read yet
-	}
-	objects, err := k.manifest()
-	if err != nil {
-		return err
-	}
+// validObjects refuses what no server could take.
+func (k *kubectl) validObjects(objects []Object) error {
 	if len(objects) == 0 {
 		return errors.New("apply: no object given")
 	}

@@ -33,6 +33,9 @@ type Write struct {
 	Owner, Group string      // kept where empty
 	Backup       bool        // keep the old content beside it
 	Secret       bool        // never show the content
+	// Event says that path and content name the moment (a backup): a plan and
+	// its apply then differ in them, and are compared without.
+	Event bool
 }
 
 // Remove deletes a path, with everything below it if Recursive.

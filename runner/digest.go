@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"path"
 
 	"runbook/modules"
 )
@@ -41,6 +42,11 @@ func lasting(s modules.Step) modules.Step {
 	case modules.APIStep:
 		if s.Event {
 			s.Body, s.JSONPatch = nil, nil
+		}
+		return s
+	case modules.Write:
+		if s.Event {
+			s.Path, s.Data = path.Dir(s.Path), nil
 		}
 		return s
 	case modules.Run:
