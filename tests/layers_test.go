@@ -29,8 +29,9 @@ var layers = map[string][]string{
 	"runbook/modules":          {},
 	"runbook/runner/source":    {},
 	"runbook/runner/failpoint": {},
-	"runbook/runner/plan":      {"runner", "playbooks", "playbooks/vars", "inventory", "runner/source"},
-	"runbook/runner/project":   {"runner", "runner/journal", "runner/failpoint", "runner/source"},
+	"runbook/runner/durable":   {"runner/failpoint"},
+	"runbook/runner/plan":      {"runner", "runner/durable", "playbooks", "playbooks/vars", "inventory", "runner/source"},
+	"runbook/runner/project":   {"runner", "runner/journal", "runner/durable", "runner/failpoint", "runner/source"},
 	"runbook/runner/journal":   {"runner", "runner/failpoint"},
 	"runbook/examples":         {},
 }

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"runbook/runner/durable"
 )
 
 // family is how the plans of all formats begin; a number follows.
@@ -59,7 +61,10 @@ func Write(path string, p *Plan, key Key) (digest string, err error) {
 		return "", err
 	}
 	b.WriteByte('\n')
-	return p.Digest, replace(path, b.Bytes())
+	if err := durable.Replace(path, b.Bytes()); err != nil {
+		return "", fmt.Errorf("%s was not written: %w", path, err)
+	}
+	return p.Digest, nil
 }
 
 // encode is the plan as JSON in one line, without a space between the values. It
@@ -115,41 +120,6 @@ func Free(path string) error {
 		return fmt.Errorf("%s is there already, and is not a plan: remove it, or choose another name for the plan", path)
 	}
 	return nil
-}
-
-// replace puts a file in the place of another, at once and durably.
-func replace(path string, text []byte) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*") // 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("%s was not written: %w", path, err), os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	syncDir(dir)
-	return nil
-}
-
-// syncDir makes the names in a directory durable, as far as its file system can:
-// the plan stands whole in any case.
-func syncDir(dir string) {
-	if d, err := os.Open(dir); err == nil {
-		_ = d.Sync()
-		_ = d.Close()
-	}
 }
 
 // Is reports whether a file says of itself that it is a plan, of whatever

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"runbook/runner/durable"
 	"runbook/runner/journal"
 )
 
@@ -51,7 +52,7 @@ func (p *Project) begin(kind string, h *journal.Header) (*journal.Writer, error)
 // ready sees to a folder that somebody has removed.
 func (p *Project) ready(kind string) error {
 	if err := os.Mkdir(p.path(kind), 0o700); err == nil {
-		return syncDir(p.dir)
+		return durable.SyncDir(p.dir)
 	} else if !errors.Is(err, fs.ErrExist) {
 		return err
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"runbook/runner"
+	"runbook/runner/durable"
+	"runbook/runner/failpoint"
 )
 
 const (
@@ -109,6 +111,9 @@ func (p *Project) load() (c *checkpoint, notices []string, bad bool, err error) 
 	return &checkpoint{}, notices, bad, nil
 }
 
+// copied is where a test build dies: the copy is newer than the checkpoint.
+var copied = failpoint.New("project.checkpoint.copied")
+
 // save replaces state.json and its copy, the copy first.
 func (p *Project) save(c *checkpoint, bad bool) error {
 	c.V, c.Written = stateVersion, time.Now().Round(0)
@@ -121,11 +126,11 @@ func (p *Project) save(c *checkpoint, bad bool) error {
 			return err
 		}
 	}
-	if err := writeAtomic(p.dir, copyFile, data); err != nil {
+	if err := durable.Replace(p.path(copyFile), data); err != nil {
 		return err
 	}
 	copied.Hit()
-	return writeAtomic(p.dir, stateFile, data)
+	return durable.Replace(p.path(stateFile), data)
 }
 
 // apply adds what the lives of runs say, in the order of their turns.

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"runbook/runner"
+	"runbook/runner/durable"
 )
 
 const (
@@ -39,7 +40,7 @@ var _ runner.Seal = (*Key)(nil)
 func (p *Project) Key() (*Key, error) {
 	path := p.path(keyFile)
 	if missing(path) {
-		if err := writeNew(p.dir, keyFile, newKey()); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := durable.Create(p.path(keyFile), newKey()); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("make the project's key: %w", err)
 		}
 	}

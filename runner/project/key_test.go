@@ -38,7 +38,7 @@ func TestKeyIsMadeOnce(t *testing.T) {
 		require.Len(t, id, 12)
 		require.Equal(t, ids[0], id, "many at once get one key")
 	}
-	left, err := filepath.Glob(w.path(".key" + tempMark + "*"))
+	left, err := filepath.Glob(w.path(".key.tmp-*"))
 	require.NoError(t, err)
 	require.Empty(t, left)
 	require.NotEqual(t, ids[0], newKeyIn(t).ID())

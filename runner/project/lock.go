@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"runbook/runner/durable"
 )
 
 const (
@@ -202,7 +204,7 @@ func (p *Project) say(info Info) error {
 	if err != nil {
 		return err
 	}
-	if err := writeAtomic(p.dir, infoFile, append(data, '\n')); err != nil {
+	if err := durable.Replace(p.path(infoFile), append(data, '\n')); err != nil {
 		return err
 	}
 	p.mu.Lock()

@@ -24,6 +24,8 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+
+	"runbook/runner/durable"
 )
 
 // Name is what the directory is called.
@@ -98,7 +100,7 @@ func Create(dir string) (*Project, error) {
 		return nil, fmt.Errorf("make the project's directory: %w", err)
 	}
 	if made == nil {
-		if err := syncDir(filepath.Dir(dir)); err != nil && !errors.Is(err, fs.ErrPermission) {
+		if err := durable.SyncDir(filepath.Dir(dir)); err != nil {
 			return nil, fmt.Errorf("make the project's directory: %w", err)
 		}
 	}
@@ -109,7 +111,7 @@ func Create(dir string) (*Project, error) {
 // is made good by the next call.
 func (p *Project) furnish() error {
 	if missing(p.path(".gitignore")) {
-		if err := writeAtomic(p.dir, ".gitignore", []byte("*\n")); err != nil {
+		if err := durable.Replace(p.path(".gitignore"), []byte("*\n")); err != nil {
 			return err
 		}
 	}

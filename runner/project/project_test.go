@@ -238,11 +238,11 @@ func TestAKilledWriterLeavesTheOldFile(t *testing.T) {
 	data, err := os.ReadFile(w.path(stateFile))
 	require.NoError(t, err)
 	for cut := range len(data) {
-		require.NoError(t, os.WriteFile(w.path("."+stateFile+tempMark+"1"), data[:cut], 0o600))
+		require.NoError(t, os.WriteFile(w.path("."+stateFile+".tmp-1"), data[:cut], 0o600))
 		require.Equal(t, want, w.state())
 	}
 	require.NoError(t, w.Checkpoint())
-	left, err := filepath.Glob(w.path("." + stateFile + tempMark + "*"))
+	left, err := filepath.Glob(w.path("." + stateFile + ".tmp-*"))
 	require.NoError(t, err)
 	require.Empty(t, left, "the next writer sweeps")
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"runbook/runner/durable"
 )
 
 const goingPrefix = ".pruned-"
@@ -85,7 +87,7 @@ func (p *Project) discard(kind, id string) error {
 	if err := os.Rename(p.path(kind, id), going); err != nil {
 		return err
 	}
-	return errors.Join(syncDir(p.path(kind)), os.RemoveAll(going))
+	return errors.Join(durable.SyncDir(p.path(kind)), os.RemoveAll(going))
 }
 
 // tidy removes what an earlier prune did not get to the end of, runs that never

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"runbook/runner/durable"
 	"runbook/runner/journal"
 )
 
@@ -61,7 +62,8 @@ func (p *Project) row(id string) (*Run, error) {
 // keepRow is done for speed only: a failure costs nothing else.
 func (p *Project) keepRow(r row) {
 	if data, err := encode(r); err == nil {
-		sweep(p.RunDir(r.Run.ID), rowFile)
-		_ = writeAtomic(p.RunDir(r.Run.ID), rowFile, data)
+		path := filepath.Join(p.RunDir(r.Run.ID), rowFile)
+		durable.Sweep(path)
+		_ = durable.Replace(path, data)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"runbook/runner"
+	"runbook/runner/durable"
 	"runbook/runner/journal"
 )
 
@@ -43,7 +44,7 @@ func (p *Project) Checkpoint() error {
 
 func (p *Project) checkpoint() (*folded, error) {
 	for _, name := range []string{stateFile, copyFile, infoFile} {
-		sweep(p.dir, name)
+		durable.Sweep(p.path(name))
 	}
 	f, err := p.fold()
 	if err != nil {
