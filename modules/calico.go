@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 )
 
 func init() {
@@ -22,6 +23,9 @@ type calico struct {
 	Namespace string `arg:"namespace" doc:"Where calico-node runs; found where not given."`
 	Selector  string `arg:"selector" doc:"The labels of calico-node's pods."`
 	Judge     string `arg:"judge" doc:"A version of Calico, as in v3.27.5, of which judged is to say what it would cure."`
+
+	Sound   bool           `arg:"sound" doc:"Whether to wait until the class is none."`
+	Timeout *time.Duration `arg:"timeout" doc:"How long to wait for that, in seconds; 120 where not given."`
 }
 
 const (
@@ -36,7 +40,7 @@ func (m *calico) Validate() error {
 	if _, ok := parseCalicoVersion(m.Judge); m.Judge != "" && !ok {
 		return fmt.Errorf("judge: %q is not a version of Calico; write it as v3.27.5", m.Judge)
 	}
-	return nil
+	return m.validSound()
 }
 
 // calicoFacts is all that the verdict goes by.
@@ -55,7 +59,7 @@ func (m *calico) Check(ctx context.Context, t Target) (Change, error) {
 	facts := calicoFacts{host: host}
 	facts.cluster, err = m.lookAtCluster(ctx, t, host)
 	var vague Unforeseen
-	if errors.As(err, &vague) {
+	if errors.As(err, &vague) && !m.Sound {
 		return Change{Vars: m.unforeseen(vague)}, nil
 	}
 	if err != nil {
@@ -69,13 +73,23 @@ func (m *calico) Check(ctx context.Context, t Target) (Change, error) {
 			return Change{}, err
 		}
 	}
-	vars := facts.vars()
-	maps.Copy(vars, facts.verdict().vars())
+	return m.result(t, facts)
+}
+
+func (m *calico) result(t Target, facts calicoFacts) (Change, error) {
+	vars, verdict := facts.vars(), facts.verdict()
+	maps.Copy(vars, verdict.vars())
 	vars["judged"] = m.judged()
-	if vague, is := facts.ahead(t); is {
+	vague, later := facts.ahead(t)
+	switch {
+	case later && m.Sound:
+		return Change{}, vague
+	case later:
 		for _, key := range calicoLater {
 			vars[key] = vague
 		}
+	case m.Sound:
+		return m.awaitSound(Change{Vars: vars}, verdict, facts.cluster.node)
 	}
 	return Change{Vars: vars}, nil
 }
