@@ -93,7 +93,7 @@ func TestCheckOursProtectsOtherFolders(t *testing.T) {
 }
 
 func TestParseFault(t *testing.T) {
-	for _, f := range []Fault{None, ClassA, ClassB, ClassC} {
+	for _, f := range []Fault{None, ClassA, ClassB, ClassC, ClassD} {
 		got, err := ParseFault(string(f))
 		require.NoError(t, err)
 		require.Equal(t, f, got)

@@ -29,15 +29,18 @@ const (
 	// sets anew with a newer ipset than the image has, again and again. The sets
 	// can be repaired once it has been switched off.
 	ClassB Fault = "b"
+	// ClassD is no fault of IP sets: Felix does not reach the API at its ClusterIP,
+	// because the hosts drop their own packets to it.
+	ClassD Fault = "d"
 )
 
 // ParseFault reads the name of a fault.
 func ParseFault(s string) (Fault, error) {
 	switch f := Fault(s); f {
-	case None, ClassA, ClassB, ClassC:
+	case None, ClassA, ClassB, ClassC, ClassD:
 		return f, nil
 	}
-	return "", fmt.Errorf("fault %q: a, b, c or none is wanted", s)
+	return "", fmt.Errorf("fault %q: a, b, c, d or none is wanted", s)
 }
 
 // Config says what kind of lab to bring up. The zero value is the incident:

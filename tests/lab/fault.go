@@ -50,7 +50,10 @@ func (l *Lab) aptSource() string {
 // injectFault brings one host into the state that the fault wants, from
 // whatever state it is in.
 func (l *Lab) injectFault(ctx context.Context, h Host) error {
-	if err := l.foreignSet(ctx, h, l.Fault != None); err != nil {
+	if err := l.cutAPI(ctx, h, l.Fault == ClassD); err != nil {
+		return err
+	}
+	if err := l.foreignSet(ctx, h, l.Fault != None && l.Fault != ClassD); err != nil {
 		return err
 	}
 	if l.Fault == ClassB {
@@ -63,6 +66,19 @@ func (l *Lab) injectFault(ctx context.Context, h Host) error {
 		debs = l.Parts.OldDebs
 	}
 	return l.installIpset(ctx, h, debs)
+}
+
+// cutAPI lets the host drop what its own processes send to the API's ClusterIP,
+// or no more. Kubelet and kube-proxy use another address, and what pods send
+// does not pass OUTPUT: both go on.
+func (l *Lab) cutAPI(ctx context.Context, h Host, cut bool) error {
+	rule := "OUTPUT -d " + apiServiceIP + " -p tcp --dport 443 -j DROP"
+	script := "while iptables -w -t raw -D " + rule + " 2>/dev/null; do :; done\n"
+	if cut {
+		script += "iptables -w -t raw -A " + rule + "\n"
+	}
+	_, err := l.in(ctx, h, script)
+	return err
 }
 
 // foreignSet makes the set, or takes it away, with ipset 7.17.

@@ -84,3 +84,44 @@ func creatorRewritesSets(t *testing.T, ctx context.Context, l *Lab) {
 		return nil
 	}))
 }
+
+// apiIsOutOfReach shows that Felix waits for its datastore and says nothing of
+// IP sets, and that it goes on by itself when the API is there again.
+func apiIsOutOfReach(t *testing.T, ctx context.Context, l *Lab) {
+	require.NoError(t, l.Reset(ctx, ClassD))
+	agents := func(ctx context.Context, want string) error {
+		pods, err := l.pods(ctx)
+		if err != nil {
+			return err
+		}
+		for _, p := range pods {
+			if !p.calico() {
+				continue
+			}
+			log, err := l.Kube(ctx, "logs", "-n", p.Namespace, p.Name)
+			if err != nil {
+				return err
+			}
+			require.NotContains(t, log, "ipset")
+			if !strings.Contains(log, want) {
+				return fmt.Errorf("the agent on %s does not say %q: %s", p.Node, want, log)
+			}
+		}
+		return nil
+	}
+	require.NoError(t, poll(ctx, time.Minute, func(ctx context.Context) error {
+		return agents(ctx, `Failed to reach the datastore, retrying... address="10.96.0.1:443"`)
+	}))
+	require.NoError(t, agents(ctx, "Sending status update Status=wait-for-ready"))
+	report, err := l.Probes(ctx)
+	require.NoError(t, err)
+	require.Zero(t, report.CalicoReady)
+	for _, h := range l.Hosts() {
+		out, err := l.SSH(ctx, h, "ipset list -name; curl -s -o /dev/null -w '%{http_code}' localhost:9099/readiness")
+		require.NoError(t, err)
+		require.Equal(t, "503", out, "Felix has touched no set")
+		require.NoError(t, l.cutAPI(ctx, h, false))
+	}
+	requireHealthy(t, ctx, l)
+	require.NoError(t, agents(ctx, "Completed first update to dataplane."))
+}

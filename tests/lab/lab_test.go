@@ -95,6 +95,7 @@ func TestLab(t *testing.T) {
 		{"the page's procedure mends class C", pageMends},
 		{"only another image mends class A", imageMends},
 		{"a creator of sets undoes every repair of class B", creatorRewritesSets},
+		{"class D is no fault of IP sets", apiIsOutOfReach},
 		{"class C can be had again", resetToC},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.test(t, ctx, l) }) {

@@ -37,7 +37,7 @@ func command(out, progress io.Writer) *cobra.Command {
 }
 
 func faultFlag(c *cobra.Command) *string {
-	return c.Flags().String("fault", string(lab.ClassC), "what is wrong: a (the image's ipset), b (somebody rewrites Calico's sets), c (the hosts' ipset) or none")
+	return c.Flags().String("fault", string(lab.ClassC), "what is wrong: a (the image's ipset), b (somebody rewrites Calico's sets), c (the hosts' ipset), d (Felix cannot reach the API) or none")
 }
 
 func up(cfg *lab.Config, out io.Writer) *cobra.Command {

@@ -27,6 +27,8 @@ type felix struct {
 	routes []peer
 	began  time.Time
 	ready  atomic.Bool
+
+	calculated atomic.Bool // the datastore has been read
 }
 
 // peer is another node: its pods are reached by way of its address.
@@ -48,6 +50,8 @@ func runFelix() int {
 	}
 	go f.serveHealth()
 	f.announce()
+	f.awaitDatastore()
+	f.inSync()
 	for first := true; ; first = false {
 		if !f.apply() {
 			return panicked
@@ -61,12 +65,21 @@ func runFelix() int {
 
 func (f *felix) announce() {
 	f.log.line("INFO", "felix/daemon.go 82", `Felix starting up GOMAXPROCS=2 builddate="" gitcommit="" version="`+os.Getenv("CALICO_VERSION")+`"`)
-	for _, status := range []string{"wait-for-ready", "resync", "in-sync"} {
-		f.log.line("INFO", "felix/async_calc_graph.go 136", "Sending status update Status="+status)
-	}
+	f.status("wait-for-ready")
+}
+
+// inSync says that all of the datastore has been read.
+func (f *felix) inSync() {
+	f.status("resync")
+	f.status("in-sync")
+	f.calculated.Store(true)
 	f.log.line("INFO", "felix/event_sequencer.go 259", "First time we've been in sync")
 	f.log.line("INFO", "felix/int_dataplane.go 1836", "Datastore in sync, flushing the dataplane for the first time...")
 	f.log.line("INFO", "felix/int_dataplane.go 1810", "Interface monitor now in sync.")
+}
+
+func (f *felix) status(status string) {
+	f.log.line("INFO", "felix/async_calc_graph.go 136", "Sending status update Status="+status)
 }
 
 // apply brings IP sets and routes to what they must be, as often as Felix tries.
@@ -113,6 +126,9 @@ func (f *felix) serveHealth() {
 	mux.HandleFunc("GET /readiness", func(w http.ResponseWriter, _ *http.Request) {
 		if !f.ready.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
+			if !f.calculated.Load() {
+				fmt.Fprintln(w, "async_calc_graph: non-ready")
+			}
 			fmt.Fprintln(w, "InternalDataplaneMainLoop: non-ready")
 		}
 	})
