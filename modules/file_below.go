@@ -117,24 +117,10 @@ type findTest struct{ look, test, cure []string }
 func (w filing) findTests(t Target) []findTest {
 	var tests []findTest
 	if w.owner != "" {
-		look, id := []string{"!", "-user", w.owner}, -1
-		if e, ok := t.Predicted(AUser, w.owner); ok && !e.Gone {
-			if u, known := e.State.(User); known {
-				id = u.UID
-			}
-			look = otherThan("-user", id)
-		}
-		tests = append(tests, findTest{look, []string{"!", "-user", w.owner}, []string{"chown", "-h", w.owner, "--"}})
+		tests = append(tests, ofOther(t, "-user", w.owner, AUser, w.owner))
 	}
 	if w.group != "" {
-		look, id := []string{"!", "-group", w.group}, -1
-		if e, ok := t.Predicted(AGroup, w.group); ok && !e.Gone {
-			if g, known := e.State.(Group); known {
-				id = g.GID
-			}
-			look = otherThan("-group", id)
-		}
-		tests = append(tests, findTest{look, []string{"!", "-group", w.group}, []string{"chown", "-h", ":" + w.group, "--"}})
+		tests = append(tests, ofOther(t, "-group", w.group, AGroup, ":"+w.group))
 	}
 	if w.mode != nil {
 		mode := octal(*w.mode)
@@ -142,6 +128,29 @@ func (w filing) findTests(t Target) []findTest {
 		tests = append(tests, findTest{test, test, []string{"chmod", mode, "--"}})
 	}
 	return tests
+}
+
+// ofOther finds what does not belong to an account, which find's test looks for
+// by name, and chown takes as the new owner.
+func ofOther(t Target, test, name string, account Thing, owner string) findTest {
+	named := []string{"!", test, name}
+	f := findTest{named, named, []string{"chown", "-h", owner, "--"}}
+	if e, ok := t.Predicted(account, name); ok && !e.Gone {
+		f.look = otherThan(test, plannedID(e))
+	}
+	return f
+}
+
+// plannedID is the number that an account of the plan would have; -1 where that
+// is not known.
+func plannedID(e Effect) int {
+	switch account := e.State.(type) {
+	case User:
+		return account.UID
+	case Group:
+		return account.GID
+	}
+	return -1
 }
 
 // otherThan is a test for find: not of this number, or anybody's, where an
