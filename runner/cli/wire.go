@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +26,7 @@ func dial(ctx context.Context, a runner.Address) (runner.Machine, error) {
 		if err != nil {
 			return nil, err
 		}
-		return localMachine{h}, nil
+		return machineOf(h), nil
 	case "ssh", "smart":
 		h, err := ssh.Dial(ctx, ssh.Options{
 			Host: a.Name, Addr: a.Host, Port: a.Port, User: a.User, Keys: keys(a.Key),
@@ -34,7 +35,7 @@ func dial(ctx context.Context, a runner.Address) (runner.Machine, error) {
 		if err != nil {
 			return nil, err
 		}
-		return sshMachine{h}, nil
+		return machineOf(h), nil
 	}
 	return nil, fmt.Errorf("ansible_connection is %q, want ssh or local", a.Connection)
 }
@@ -59,61 +60,40 @@ func secret(text string) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) { return text, nil }
 }
 
-// sshMachine is the engine's view of a host reached over SSH.
-type sshMachine struct{ *ssh.Host }
-
-func (m sshMachine) Lock(ctx context.Context, by runner.Holder) (runner.Grip, error) {
-	return lock(ctx, m.Host, by)
-}
-
-func (m sshMachine) Do(ctx context.Context, id string, cmd modules.Run) (modules.Output, error) {
-	return do(ctx, m.Host, id, cmd)
-}
-
-func (m sshMachine) Collect(ctx context.Context, id string) (runner.Fate, modules.Output, error) {
-	return collect(ctx, m.Host, id)
-}
-
-func (m sshMachine) As(ctx context.Context, b runner.Become) (runner.Machine, error) {
-	h, err := m.Host.As(ctx, become(b))
-	if err != nil {
-		return nil, err
-	}
-	return sshMachine{h}, nil
-}
-
-// localMachine is the engine's view of this machine.
-type localMachine struct{ *local.Host }
-
-func (m localMachine) Lock(ctx context.Context, by runner.Holder) (runner.Grip, error) {
-	return lock(ctx, m.Host, by)
-}
-
-func (m localMachine) Do(ctx context.Context, id string, cmd modules.Run) (modules.Output, error) {
-	return do(ctx, m.Host, id, cmd)
-}
-
-func (m localMachine) Collect(ctx context.Context, id string) (runner.Fate, modules.Output, error) {
-	return collect(ctx, m.Host, id)
-}
-
-func (m localMachine) As(ctx context.Context, b runner.Become) (runner.Machine, error) {
-	h, err := m.Host.As(ctx, become(b))
-	if err != nil {
-		return nil, err
-	}
-	return localMachine{h}, nil
-}
-
-// keeper is what both edges have of runner.Keeper, in the words of their shells.
-type keeper interface {
+// edge is what the hosts of both edges have, in the words of their shells.
+type edge interface {
+	runner.Shell
+	runner.Files
 	Lock(context.Context, shell.Holder) (shell.Grip, error)
+	Unlock(context.Context) error
 	Do(context.Context, string, modules.Run) (modules.Output, error)
 	Collect(context.Context, string) (shell.Fate, modules.Output, error)
+	Forget(context.Context, []string) error
+	DialContext(ctx context.Context, network, addr string) (net.Conn, error)
+	Close() error
 }
 
-func lock(ctx context.Context, k keeper, by runner.Holder) (runner.Grip, error) {
-	grip, err := k.Lock(ctx, shell.Holder(by))
+// machine is the engine's view of a host.
+type machine struct {
+	edge
+	as func(context.Context, shell.Become) (runner.Machine, error)
+}
+
+func machineOf[H interface {
+	edge
+	As(context.Context, shell.Become) (H, error)
+}](h H) runner.Machine {
+	return machine{h, func(ctx context.Context, b shell.Become) (runner.Machine, error) {
+		other, err := h.As(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		return machineOf(other), nil
+	}}
+}
+
+func (m machine) Lock(ctx context.Context, by runner.Holder) (runner.Grip, error) {
+	grip, err := m.edge.Lock(ctx, shell.Holder(by))
 	var held *shell.Held
 	if errors.As(err, &held) {
 		h := runner.Holder(held.By)
@@ -125,17 +105,21 @@ func lock(ctx context.Context, k keeper, by runner.Holder) (runner.Grip, error) 
 	return runner.Grip(grip), err
 }
 
-func do(ctx context.Context, k keeper, id string, cmd modules.Run) (modules.Output, error) {
-	out, err := k.Do(ctx, id, cmd)
+func (m machine) Do(ctx context.Context, id string, cmd modules.Run) (modules.Output, error) {
+	out, err := m.edge.Do(ctx, id, cmd)
 	if errors.Is(err, shell.ErrUnlocked) {
 		err = fmt.Errorf("%w: %w", runner.ErrUnlocked, err)
 	}
 	return out, err
 }
 
-func collect(ctx context.Context, k keeper, id string) (runner.Fate, modules.Output, error) {
-	fate, out, err := k.Collect(ctx, id)
+func (m machine) Collect(ctx context.Context, id string) (runner.Fate, modules.Output, error) {
+	fate, out, err := m.edge.Collect(ctx, id)
 	return runner.Fate(fate), out, err
+}
+
+func (m machine) As(ctx context.Context, b runner.Become) (runner.Machine, error) {
+	return m.as(ctx, become(b))
 }
 
 func become(b runner.Become) shell.Become {
