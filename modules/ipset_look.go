@@ -210,12 +210,12 @@ func optionLine(kind string, names []string, values map[string]string) string {
 func (st ipsetState) option(name string) string { return st.options[name] }
 
 // rebuilt is how the set is made anew: with what was asked for, else as the old
-// one was, else as ipset does by itself. The seed of the hash is the kernel's to
-// choose.
+// one was. The rest is ipset's to choose, which may be a newer one by then, and the
+// seed of the hash the kernel's.
 func (s *ipset) rebuilt(have, want ipsetState) string {
 	_, asked := s.asked()
 	values := map[string]string{}
-	for _, options := range []map[string]string{want.options, have.options, asked} {
+	for _, options := range []map[string]string{have.options, asked} {
 		maps.Copy(values, options)
 	}
 	delete(values, "initval")

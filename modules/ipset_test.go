@@ -22,8 +22,8 @@ var ipsetCases = map[string]struct {
 		replace: []string{"@have\ncreate foreign hash:ip family inet hashsize 1024 maxelem 65536 bucketsize 12 initval 0x4b3f7e8a\nadd foreign 10.0.0.1\n", ""},
 		diffs: []Diff{{What: "ipset foreign", Have: "absent", Want: "hash:ip family inet, 1 member"},
 			{What: "members of ipset foreign", Want: "10.0.0.1\n", Text: true}},
-		steps: []string{"ipset restore: create runbook-52d19df3 hash:ip bucketsize 12 family inet hashsize 1024 maxelem 65536, add 1 member, rename it to foreign"},
-		stdin: "create runbook-52d19df3 hash:ip bucketsize 12 family inet hashsize 1024 maxelem 65536\nadd runbook-52d19df3 10.0.0.1\nrename runbook-52d19df3 foreign\n",
+		steps: []string{"ipset restore: create runbook-52d19df3 hash:ip, add 1 member, rename it to foreign"},
+		stdin: "create runbook-52d19df3 hash:ip\nadd runbook-52d19df3 10.0.0.1\nrename runbook-52d19df3 foreign\n",
 	},
 	"other members": {
 		set:     func(*ipset) {},
