@@ -120,8 +120,16 @@ type Address struct {
 // hearing of changes.
 type Cluster interface {
 	modules.Cluster
-	// Take carries out an APIStep, PodExec or PodRun.
+	// Take carries out an APIStep or PodExec.
 	Take(ctx context.Context, s modules.Step) (modules.Output, error)
+	// Run carries out a PodRun. A pod that has ended carries the mark and stays
+	// until Clear, so that whoever resumes the run can ask how it ended.
+	Run(ctx context.Context, s modules.PodRun, mark string) (modules.Output, error)
+	// Collect waits until the pod of a Run has ended, and says how. Where there
+	// is none, ran is false.
+	Collect(ctx context.Context, namespace, mark string) (out modules.Output, ran bool, err error)
+	// Clear removes what a Run has left: its result is written down.
+	Clear(ctx context.Context, namespace, mark string) error
 	// Watch ticks whenever one of the objects changes, until ctx ends.
 	Watch(ctx context.Context, refs []modules.Ref) (<-chan struct{}, error)
 }

@@ -93,6 +93,9 @@ func Fold(records []Record) *Past {
 			if r.ID != "" {
 				p.Kept[r.Host] = append(p.Kept[r.Host], r.ID)
 			}
+			if r.Pod.Mark != "" {
+				p.Pods = append(p.Pods, r.Pod)
+			}
 		case Outcome:
 			p.label(r.Key, r.Label)
 			p.Outcomes[r.Key], p.at[r.Key] = r, i

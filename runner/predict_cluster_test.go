@@ -101,6 +101,16 @@ func (c *smallCluster) Take(ctx context.Context, step modules.Step) (modules.Out
 	return modules.Output{}, err
 }
 
+func (c *smallCluster) Run(context.Context, modules.PodRun, string) (modules.Output, error) {
+	return modules.Output{}, errors.New("no pods here")
+}
+
+func (c *smallCluster) Collect(context.Context, string, string) (modules.Output, bool, error) {
+	return modules.Output{}, false, nil
+}
+
+func (c *smallCluster) Clear(context.Context, string, string) error { return nil }
+
 func (c *smallCluster) Watch(context.Context, []modules.Ref) (<-chan struct{}, error) {
 	return nil, errors.New("look again and again")
 }

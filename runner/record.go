@@ -49,10 +49,17 @@ type Intent struct {
 	Command string          `json:"command"`         // the step, for people
 	ID      string          `json:"id,omitempty"`    // under which the target keeps the command; empty for steps that no target keeps
 	Boot    string          `json:"boot,omitempty"`  // the target's boot, where it says one
+	Pod     KeptPod         `json:"pod,omitzero"`    // that the step makes, and that stays until its result is written down
 	Opaque  bool            `json:"opaque,omitempty"`
 	Seen    json.RawMessage `json:"seen,omitempty"`  // what the module saw first (modules.Rememberer)
 	Calls   []Called        `json:"calls,omitempty"` // the handlers that the task notifies if it changes anything
 	At      time.Time       `json:"at"`
+}
+
+// KeptPod is where the pod of a step is found again.
+type KeptPod struct {
+	Namespace string `json:"namespace,omitempty"` // as the step has it; the kubeconfig's where empty
+	Mark      string `json:"mark"`
 }
 
 // Outcome is what a piece of work came to. In a plan it is the verdict.

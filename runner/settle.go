@@ -40,6 +40,9 @@ func (l *loop) past(ctx context.Context, m modules.Module, o *outcome) (over, di
 		if i.ID != "" {
 			w.ids = append(w.ids, i.ID) // forgotten once the outcome is written down
 		}
+		if i.Pod.Mark != "" {
+			w.pods = append(w.pods, i.Pod)
+		}
 	}
 	dirty = len(begun) > 1 // those before it had ended
 	fate, out, err := l.fate(ctx, last)
@@ -62,6 +65,9 @@ func (l *loop) past(ctx context.Context, m modules.Module, o *outcome) (over, di
 
 // fate asks the target what became of a step.
 func (l *loop) fate(ctx context.Context, i Intent) (Fate, modules.Output, error) {
+	if i.Pod.Mark != "" {
+		return l.podFate(ctx, i)
+	}
 	if i.ID == "" {
 		return Gone, modules.Output{}, nil
 	}

@@ -35,7 +35,8 @@ func (e *StepError) Error() string {
 
 func (e *StepError) Unwrap() error { return e.Err }
 
-// take carries out one step, which the machine knows by the id if it keeps it.
+// take carries out one step, which the machine or the cluster knows by the id if
+// it keeps it.
 // It is the only function of the program that changes anything.
 func (l *loop) take(ctx context.Context, id string, s modules.Step) (modules.Output, error) {
 	t := l.target
@@ -45,7 +46,7 @@ func (l *loop) take(ctx context.Context, id string, s modules.Step) (modules.Out
 	case modules.Pause:
 		err = sleep(ctx, s.For)
 	case modules.APIStep, modules.PodExec, modules.PodRun:
-		out, err = t.takeInCluster(ctx, s)
+		out, err = t.takeInCluster(ctx, id, s)
 	default:
 		out, err = l.takeOnMachine(ctx, id, s)
 	}
@@ -82,10 +83,13 @@ func expected(s modules.Step, code int) bool {
 	return ok && slices.Contains(r.Exits, code)
 }
 
-func (t *target) takeInCluster(ctx context.Context, s modules.Step) (modules.Output, error) {
+func (t *target) takeInCluster(ctx context.Context, id string, s modules.Step) (modules.Output, error) {
 	c, err := t.cluster(ctx)
 	if err != nil {
 		return modules.Output{}, err
+	}
+	if pod, ok := s.(modules.PodRun); ok {
+		return c.Run(ctx, pod, id)
 	}
 	return c.Take(ctx, s)
 }

@@ -27,12 +27,13 @@ type work struct {
 	cut     bool // an earlier life ended the step at work, or lost it
 	started time.Time
 
-	target    *target  // once it is wanted
-	lost      error    // why there is none
-	machine   Machine  // of the last step on a machine
-	user      string   // the machine's name, and whose rights the step has there
-	ids       []string // of the commands that the machine keeps for it
-	steps     int      // taken, in this life
+	target    *target   // once it is wanted
+	lost      error     // why there is none
+	machine   Machine   // of the last step on a machine
+	user      string    // the machine's name, and whose rights the step has there
+	ids       []string  // of the commands that the machine keeps for it
+	pods      []KeptPod // that the cluster keeps for it
+	steps     int       // taken, in this life
 	unsettled bool
 	expired   bool   // by the task's own timeout
 	settled   string // how an earlier life's step was found to have ended
@@ -77,31 +78,38 @@ func (w *work) name() string {
 }
 
 // intend says durably that a step is about to be taken, and names it for the
-// target.
+// target or the cluster.
 func (w *work) intend(ctx context.Context, s modules.Step, m modules.Module, n, of int) (id string, err error) {
 	rn := w.x.play.run
 	w.steps++
-	if _, run := s.(modules.Run); run {
-		id = newID()
-		w.ids = append(w.ids, id)
-	}
-	if rn.Journal == nil {
-		return id, nil
-	}
 	i := Intent{
-		Key: w.key, Name: w.name(), Label: w.label, Step: n, Of: of, ID: id, Opaque: opaque(s),
+		Key: w.key, Name: w.name(), Label: w.label, Step: n, Of: of, Opaque: opaque(s),
 		Command: censored, Calls: named(w.calls), At: time.Now(),
+	}
+	earlier := w.pods
+	switch s := s.(type) {
+	case modules.Run:
+		id = newID()
+		i.ID, i.Boot = id, w.x.boot
+		w.ids = append(w.ids, id)
+	case modules.PodRun:
+		i.Pod = podOf(s)
+		id = i.Pod.Mark
+		w.pods = []KeptPod{i.Pod}
 	}
 	if !w.silent {
 		i.Command = rn.secrets.text(s.String())
 	}
-	if id != "" {
-		i.Boot = w.x.boot
-	}
 	if r, ok := m.(modules.Rememberer); ok {
 		i.Seen = r.Seen()
 	}
-	return id, rn.put(ctx, i, true)
+	if rn.Journal != nil {
+		err = rn.put(ctx, i, true)
+	}
+	if err == nil && i.Pod.Mark != "" {
+		rn.clearPods(ctx, w.x.play, earlier) // of attempts that are over
+	}
+	return id, err
 }
 
 // stepName is what tells a step of a change from its others, in every life of the
@@ -131,12 +139,14 @@ func (w *work) keep(ctx context.Context, d done) {
 	o := w.outcome(d)
 	rn.owe(o)
 	if rn.Journal == nil {
+		w.clearPods(ctx)
 		return
 	}
 	durable := !rn.Plan && (w.steps > 0 || len(o.Notified) > 0 || w.settled != "")
 	if rn.put(ctx, o, durable) != nil || o.Unsettled {
 		return
 	}
+	w.clearPods(ctx)
 	if w.machine != nil && len(w.ids) > 0 {
 		rn.left.add(ctx, w.user, w.machine, w.ids)
 	}

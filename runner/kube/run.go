@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -22,14 +21,14 @@ const (
 	runGrace = 30 * time.Second // what a pod outlives its limit by, if nobody is left to remove it
 )
 
-// run makes a pod of its own name, waits until it has ended, collects its log
-// and exit code, and removes it, also when ctx ends first.
-func (c *Client) run(ctx context.Context, s modules.PodRun) (out modules.Output, err error) {
+// Run makes a pod of its own name, waits until it has ended, and collects its log
+// and exit code. The pod stays until Clear, so that its result can be collected
+// again; one that did not come to its end is removed, also when ctx ends first.
+func (c *Client) Run(ctx context.Context, s modules.PodRun, mark string) (out modules.Output, err error) {
 	limit := s.Limit
 	if limit <= 0 {
 		limit = commandLimit
 	}
-	mark := strings.ToLower(rand.Text())
 	pod, err := mortal(s.Pod, mark, limit)
 	if err != nil {
 		return out, err
@@ -37,11 +36,11 @@ func (c *Client) run(ctx context.Context, s modules.PodRun) (out modules.Output,
 	namespace := c.namespaceOf(pod.GetNamespace())
 	pod.SetNamespace(namespace)
 	defer func() {
-		if left := c.clear(ctx, namespace, mark); left != nil && err == nil {
-			err = left
+		if err != nil {
+			_ = c.Clear(ctx, namespace, mark) // err says what is wrong; the pod ends by itself
 		}
 	}()
-	what := fmt.Sprintf("run pod %s in namespace %s", strings.TrimSuffix(pod.GetGenerateName(), "-"), namespace)
+	what := runs(pod)
 	listening, heard := listen(ctx)
 	err = within(listening, callLimit, func(ctx context.Context) (err error) {
 		pod, err = c.pods(namespace).Create(ctx, pod, metav1.CreateOptions{FieldManager: fieldManager, FieldValidation: strict})
@@ -51,7 +50,29 @@ func (c *Client) run(ctx context.Context, s modules.PodRun) (out modules.Output,
 	if err != nil {
 		return out, c.explain(what, err)
 	}
-	log := modules.LogRequest{Namespace: namespace, Pod: pod.GetName()}
+	ended, err := c.result(ctx, pod, limit)
+	ended.Stderr = out.Stderr
+	return ended, err
+}
+
+// Collect is the result of the pod that a Run has made, which may still be at it.
+func (c *Client) Collect(ctx context.Context, namespace, mark string) (out modules.Output, ran bool, err error) {
+	pods, err := c.marked(ctx, c.namespaceOf(namespace), mark)
+	if err != nil || len(pods) == 0 {
+		return out, false, err
+	}
+	out, err = c.result(ctx, &pods[0], commandLimit)
+	return out, true, err
+}
+
+func runs(pod *unstructured.Unstructured) string {
+	return fmt.Sprintf("run pod %s in namespace %s", strings.TrimSuffix(pod.GetGenerateName(), "-"), pod.GetNamespace())
+}
+
+// result waits until the pod has ended, and gives its log and its exit code.
+func (c *Client) result(ctx context.Context, pod *unstructured.Unstructured, limit time.Duration) (out modules.Output, err error) {
+	what := runs(pod)
+	log := modules.LogRequest{Namespace: pod.GetNamespace(), Pod: pod.GetName()}
 	if pod, err = c.ended(ctx, pod, limit); err != nil {
 		// What it has said so far may tell why it does not end.
 		out.Stdout, _ = c.Logs(ctx, log)
@@ -166,16 +187,30 @@ func standing(pod *unstructured.Unstructured) string {
 	return strings.Join(words, ", ")
 }
 
-// clear removes the pods that carry the mark. It works on a context of its own,
-// because the usual reason to come here early is that the run is being stopped.
-func (c *Client) clear(ctx context.Context, namespace, mark string) error {
+// marked are the pods that carry the mark.
+func (c *Client) marked(ctx context.Context, namespace, mark string) ([]unstructured.Unstructured, error) {
+	var pods []unstructured.Unstructured
+	err := c.reading(ctx, func(ctx context.Context) error {
+		list, err := c.pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: runLabel + "=" + mark})
+		if err == nil {
+			pods = list.Items
+		}
+		return err
+	})
+	return pods, c.explain(fmt.Sprintf("list the pods labelled %s=%s in namespace %s", runLabel, mark, namespace), err)
+}
+
+// Clear removes the pods that carry the mark. It works on a context of its own,
+// because a reason to come here is that the run is being stopped.
+func (c *Client) Clear(ctx context.Context, namespace, mark string) error {
+	namespace = c.namespaceOf(namespace)
 	return within(context.WithoutCancel(ctx), cleanupLimit, func(ctx context.Context) error {
 		what := fmt.Sprintf("remove the pods labelled %s=%s in namespace %s", runLabel, mark, namespace)
-		left, err := c.pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: runLabel + "=" + mark})
+		left, err := c.marked(ctx, namespace, mark)
 		if err != nil {
-			return c.explain(what, err)
+			return err
 		}
-		for _, pod := range left.Items {
+		for _, pod := range left {
 			uid, now := pod.GetUID(), int64(0)
 			err := c.pods(namespace).Delete(ctx, pod.GetName(), metav1.DeleteOptions{
 				GracePeriodSeconds: &now, Preconditions: &metav1.Preconditions{UID: &uid},

@@ -75,14 +75,22 @@ func TestRun(t *testing.T) {
 				}
 			})
 			r.step.Limit = r.limit
-			out, err := c.Take(t.Context(), r.step)
+			out, err := c.Run(t.Context(), r.step, "m4rk")
 			if r.err != "" {
 				require.ErrorContains(t, err, r.err)
 			} else {
 				require.NoError(t, err)
 				assert.Equal(t, r.want, out)
+				again, ran, err := c.Collect(t.Context(), "", "m4rk")
+				require.NoError(t, err)
+				assert.True(t, ran)
+				assert.Equal(t, r.want, again, "who comes later hears the same")
+				require.NoError(t, c.Clear(t.Context(), "", "m4rk"))
 			}
 			assert.Empty(t, f.pods(), "nothing is left behind")
+			_, ran, err := c.Collect(t.Context(), "", "m4rk")
+			require.NoError(t, err)
+			assert.False(t, ran)
 		})
 	}
 }
@@ -117,7 +125,7 @@ func TestRunMakesAMortalPod(t *testing.T) {
 func confirmRun(t *testing.T, ctx context.Context, c *Client) {
 	step := probe(nil)
 	step.Limit = 100 * time.Millisecond
-	_, err := c.Take(ctx, step)
+	_, err := c.Run(ctx, step, "first")
 	require.ErrorContains(t, err, "it has not ended after 100ms")
 
 	stopped, stop := context.WithCancel(ctx)
@@ -129,7 +137,7 @@ func confirmRun(t *testing.T, ctx context.Context, c *Client) {
 		stop()
 	}()
 	step.Limit = time.Minute
-	_, err = c.Take(stopped, step)
+	_, err = c.Run(stopped, step, "second")
 	require.ErrorIs(t, err, context.Canceled)
 
 	left, err := c.List(ctx, modules.Ref{Kind: "pods", Selector: runLabel})

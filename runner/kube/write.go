@@ -34,7 +34,7 @@ func (c *Client) Preview(ctx context.Context, s modules.APIStep) (modules.Object
 	return object, c.explain(p.what(string(s.Verb), s.Ref), err)
 }
 
-// Take carries out one step of a change. What it prints is what kubectl would
+// Take carries out one step of a change, but a PodRun (Run). What it prints is what kubectl would
 // print; warnings of the server go to Stderr.
 func (c *Client) Take(ctx context.Context, step modules.Step) (modules.Output, error) {
 	switch s := step.(type) {
@@ -42,8 +42,6 @@ func (c *Client) Take(ctx context.Context, step modules.Step) (modules.Output, e
 		return c.takeAPI(ctx, s)
 	case modules.PodExec:
 		return c.exec(ctx, s.PodCommand)
-	case modules.PodRun:
-		return c.run(ctx, s)
 	}
 	return modules.Output{}, fmt.Errorf("a cluster takes no step of type %T", step)
 }
