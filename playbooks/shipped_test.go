@@ -34,7 +34,7 @@ func TestShippedPlaybooksAreFoundWithoutTheirFiles(t *testing.T) {
 	for _, path := range []string{"ipset-fix", "playbooks/ipset-fix.yaml"} {
 		book, errs := playbooks.Load(path)
 		require.NoError(t, errs.Err(), path)
-		require.Len(t, book.Plays, 6, path)
+		require.NotEmpty(t, book.Plays, path)
 	}
 	for _, path := range []string{"nosuch", "elsewhere/ipset-fix.yaml", "playbooks/ipset-fix"} {
 		_, errs := playbooks.Load(path)
