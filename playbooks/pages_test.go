@@ -83,8 +83,8 @@ func shape(about string) []string {
 		at = i
 	}
 	for _, line := range lines {
-		if len([]rune(line)) > 100 {
-			wrong = append(wrong, "a line is longer than 100 characters: "+line)
+		if len([]rune(line)) > 120 {
+			wrong = append(wrong, "a line is longer than 120 characters: "+line)
 		}
 	}
 	return wrong
@@ -315,7 +315,7 @@ Variables:
 		"a section is gone":   {"What it will not do:\n", "", `"What it will not do:" is to stand`},
 		"nothing under it":    {"  Now.\n", "", `nothing under "When to use it:"`},
 		"nothing before":      {"It does one thing.\n\n", "", `"When to use it:" is to stand`},
-		"too long to be read": {"  Now.", "  Now" + strings.Repeat(".", 100), "longer than 100"},
+		"too long to be read": {"  Now.", "  Now" + strings.Repeat(".", 120), "longer than 120"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, page, lie.from)
