@@ -92,7 +92,7 @@ func (f calicoFacts) judgeQuiet(v *calicoVerdict) {
 		v.class = "D"
 		v.say("Felix waits for its datastore since %s (status wait-for-ready)", f.felix.started)
 		f.sayFelix(v)
-	case f.felix.logError != "" && f.setsThatMatter() != nil:
+	case f.felix.logError != "" && len(f.setsThatMatter()) > 0:
 		v.say("Felix's log cannot be read (%s), so this goes by the sets alone", f.felix.logError)
 		f.judgeSets(v)
 	case f.felix.ready && !podReady(f.cluster.pod):
