@@ -5,10 +5,12 @@ package lab
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"runbook/tests/lab/parts"
 	"runbook/tests/lab/snapshot"
 )
 
@@ -38,7 +40,9 @@ func TestSettled(t *testing.T) {
 		return pod{Name: "calico", Labels: map[string]string{"k8s-app": "calico-node"}, Running: true, Ready: ready}
 	}
 	other := pod{Name: "other", Running: true, Ready: true}
-	one := func(c pod, rest pod) []pod { return []pod{c, rest, other, other, other, other, other, other, other} }
+	one := func(c pod, rest pod) []pod {
+		return []pod{c, rest, other, other, other, other, other, other, other, other}
+	}
 	tests := []struct {
 		name  string
 		pods  []pod
@@ -49,8 +53,8 @@ func TestSettled(t *testing.T) {
 		{"the fault keeps calico unready", one(calico(false), other), ClassC, ""},
 		{"calico must be ready without a fault", one(calico(false), other), None, "calico"},
 		{"the fault keeps nothing else unready", one(calico(false), pod{Name: "late"}), ClassA, "late"},
-		{"a pod is missing", one(calico(true), other)[:8], None, "8 pods"},
-		{"class B has a creator on every host", one(calico(false), other), ClassB, "9 pods (1 of calico-node), 10 are wanted"},
+		{"a pod is missing", one(calico(true), other)[:9], None, "9 pods"},
+		{"class B has a creator on every host", one(calico(false), other), ClassB, "10 pods (1 of calico-node), 11 are wanted"},
 		{"the creator is there", append(one(calico(false), other), other), ClassB, ""},
 	}
 	for _, tt := range tests {
@@ -100,6 +104,33 @@ func TestParseFault(t *testing.T) {
 	}
 	_, err := ParseFault("x")
 	require.ErrorContains(t, err, `"x"`)
+}
+
+func TestParseInstall(t *testing.T) {
+	for _, i := range []Install{Manifest, Operator} {
+		got, err := ParseInstall(string(i))
+		require.NoError(t, err)
+		require.Equal(t, i, got)
+	}
+	_, err := ParseInstall("helm")
+	require.ErrorContains(t, err, `"helm"`)
+}
+
+func TestManifestsOfEveryVersion(t *testing.T) {
+	for _, version := range parts.CalicoVersions {
+		got, err := render(values{Namespace: "kube-system"}.of(version), "calico-crds.yaml", "calico.yaml")
+		require.NoError(t, err)
+		require.Equal(t, 4, strings.Count(string(got), ":"+version+",")+strings.Count(string(got), ":"+version+"\n"), "the images of %s", version)
+		require.Equal(t, version == "v3.27.5", strings.Contains(string(got), "bpfExcludeCIDRsFromNAT"), version)
+		require.NotContains(t, string(got), "ownerReferences")
+	}
+	owned, err := render(values{Namespace: "calico-system", OwnerUID: "u-1"}, "calico.yaml")
+	require.NoError(t, err)
+	require.Equal(t, 2, strings.Count(string(owned), "name: default, uid: u-1,"))
+}
+
+func TestWithoutCopies(t *testing.T) {
+	require.Equal(t, "create a hash:ip\nadd a 10.0.0.1\n", withoutCopies("create TMP-X hash:ip\nadd TMP-X 10.0.0.1\ncreate a hash:ip\nadd a 10.0.0.1\n"))
 }
 
 func TestInventoryNamesEveryHostOnce(t *testing.T) {

@@ -43,18 +43,40 @@ func ParseFault(s string) (Fault, error) {
 	return "", fmt.Errorf("fault %q: a, b, c, d or none is wanted", s)
 }
 
+// Install is how Calico came into the cluster.
+type Install string
+
+const (
+	// Manifest is an install by Calico's manifest, in the namespace kube-system.
+	Manifest Install = "manifest"
+	// Operator is an install by Calico's operator: in the namespace calico-system,
+	// owned by an Installation. The operator itself does not run.
+	Operator Install = "operator"
+)
+
+// ParseInstall reads the name of an install.
+func ParseInstall(s string) (Install, error) {
+	switch i := Install(s); i {
+	case Manifest, Operator:
+		return i, nil
+	}
+	return "", fmt.Errorf("install %q: manifest or operator is wanted", s)
+}
+
 // Config says what kind of lab to bring up. The zero value is the incident:
 // class C in the incident's own network.
 type Config struct {
-	Fault  Fault     // empty: ClassC
-	Subnet string    // a /16; empty: $RUNBOOK_LAB_SUBNET or DefaultSubnet
-	Cache  string    // where parts are kept; empty: $RUNBOOK_LAB_CACHE or the user's cache folder
-	State  string    // where the running lab lives; empty: $RUNBOOK_LAB_STATE or /var/lib/runbook-lab
-	Log    io.Writer // progress; nil: none
+	Fault   Fault     // empty: ClassC
+	Install Install   // empty: Manifest
+	Subnet  string    // a /16; empty: $RUNBOOK_LAB_SUBNET or DefaultSubnet
+	Cache   string    // where parts are kept; empty: $RUNBOOK_LAB_CACHE or the user's cache folder
+	State   string    // where the running lab lives; empty: $RUNBOOK_LAB_STATE or /var/lib/runbook-lab
+	Log     io.Writer // progress; nil: none
 }
 
 func (c Config) withDefaults() (Config, error) {
 	c.Fault = cmp.Or(c.Fault, ClassC)
+	c.Install = cmp.Or(c.Install, Manifest)
 	c.Subnet = cmp.Or(c.Subnet, os.Getenv("RUNBOOK_LAB_SUBNET"), DefaultSubnet)
 	c.State = cmp.Or(c.State, os.Getenv("RUNBOOK_LAB_STATE"), "/var/lib/runbook-lab")
 	c.Cache = cmp.Or(c.Cache, os.Getenv("RUNBOOK_LAB_CACHE"))
@@ -71,7 +93,8 @@ func (c Config) withDefaults() (Config, error) {
 	if _, err := ParseFault(string(c.Fault)); err != nil {
 		return c, err
 	}
-	return c, nil
+	_, err := ParseInstall(string(c.Install))
+	return c, err
 }
 
 func (c Config) parts(ctx context.Context) (parts.Parts, error) {

@@ -31,6 +31,7 @@ const (
 // Open finds it again.
 type Lab struct {
 	Fault   Fault
+	Install Install // how Calico came into the cluster
 	Parts   parts.Parts
 	Timings []Timing // how long each part of Up took
 
@@ -43,6 +44,7 @@ type Lab struct {
 // saved is what Open needs to know of a running lab.
 type saved struct {
 	Fault   Fault
+	Install Install
 	Subnet  string
 	Cache   string
 	Parts   parts.Parts
@@ -72,7 +74,7 @@ func Up(ctx context.Context, cfg Config) (*Lab, error) {
 		return nil, err
 	}
 	defer unlock()
-	l := &Lab{Fault: cfg.Fault, cfg: cfg, net: net}
+	l := &Lab{Fault: cfg.Fault, Install: cfg.Install, cfg: cfg, net: net}
 	if err := l.down(ctx); err != nil {
 		return nil, fmt.Errorf("clear the earlier lab: %w", err)
 	}
@@ -121,12 +123,12 @@ func Open(cfg Config) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.Subnet, cfg.Cache, cfg.Fault = s.Subnet, s.Cache, s.Fault
-	return &Lab{Fault: s.Fault, Parts: s.Parts, Timings: s.Timings, cfg: cfg, net: net}, nil
+	cfg.Subnet, cfg.Cache, cfg.Fault, cfg.Install = s.Subnet, s.Cache, s.Fault, s.Install
+	return &Lab{Fault: s.Fault, Install: s.Install, Parts: s.Parts, Timings: s.Timings, cfg: cfg, net: net}, nil
 }
 
 func (l *Lab) save() error {
-	data, err := json.MarshalIndent(saved{l.Fault, l.cfg.Subnet, l.cfg.Cache, l.Parts, l.Timings}, "", "  ")
+	data, err := json.MarshalIndent(saved{l.Fault, l.Install, l.cfg.Subnet, l.cfg.Cache, l.Parts, l.Timings}, "", "  ")
 	if err != nil {
 		return err
 	}

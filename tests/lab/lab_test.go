@@ -96,6 +96,9 @@ func TestLab(t *testing.T) {
 		{"only another image mends class A", imageMends},
 		{"a creator of sets undoes every repair of class B", creatorRewritesSets},
 		{"class D is no fault of IP sets", apiIsOutOfReach},
+		{"an operator owns what it has installed", operatorOwns},
+		{"Calico is whole, and is put back", calicoIsWhole},
+		{"a broken release never gets ready", brokenNeverReady},
 		{"class C can be had again", resetToC},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.test(t, ctx, l) }) {

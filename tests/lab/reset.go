@@ -20,28 +20,44 @@ ip route flush proto bird
 ipset list -name | sed -n '/^cali40/p; /^TMP-/p' | while read -r set; do ipset destroy "$set"; done
 `
 
-// Reset puts a fault back, from whatever was done to the lab since, without
-// building anything anew. The hosts' other changes stay.
+// Reset puts a fault back, with Calico installed by its manifest, from whatever
+// was done to the lab since, without building anything anew. The hosts' other
+// changes stay.
 func (l *Lab) Reset(ctx context.Context, fault Fault) error {
+	return l.ResetInstall(ctx, fault, Manifest)
+}
+
+// ResetInstall is Reset with a choice of how Calico came into the cluster.
+func (l *Lab) ResetInstall(ctx context.Context, fault Fault, install Install) error {
 	if _, err := ParseFault(string(fault)); err != nil {
+		return err
+	}
+	if _, err := ParseInstall(string(install)); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, resetWithin)
 	defer cancel()
-	l.Fault = fault
+	l.Fault, l.Install = fault, install
 	return l.step("reset to "+string(fault), func() error {
-		if _, err := l.Kube(ctx, "delete", "daemonset", "-n", "kube-system", "calico-node", creator, "--ignore-not-found", "--cascade=foreground", "--timeout=60s"); err != nil {
+		if err := l.calicoDown(ctx); err != nil {
+			return err
+		}
+		// What a run that was killed has left in the cluster carries its label.
+		if _, err := l.Kube(ctx, "delete", "daemonsets,jobs,pods", "--all-namespaces", "--selector=runbook/run", "--cascade=foreground"); err != nil {
 			return err
 		}
 		if err := l.eachHost(ctx, func(ctx context.Context, h Host) error {
-			if _, err := l.in(ctx, h, forget); err != nil {
+			if _, err := l.in(ctx, h, unhold+forget); err != nil {
 				return err
 			}
 			return l.injectFault(ctx, h)
 		}); err != nil {
 			return err
 		}
-		if err := l.apply(ctx, l.manifests()...); err != nil {
+		if err := l.calicoUp(ctx); err != nil {
+			return err
+		}
+		if err := l.calicoObjects(ctx); err != nil {
 			return err
 		}
 		if err := l.waitPods(ctx); err != nil {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -20,7 +21,9 @@ import (
 )
 
 //go:embed manifests
-var manifests embed.FS
+var manifestFiles embed.FS
+
+var manifests = template.Must(template.ParseFS(manifestFiles, "manifests/*"))
 
 const (
 	// settleWithin bounds everything from the first kubelet to the last pod; it
@@ -32,18 +35,27 @@ const (
 
 // values is what the manifests are filled in with.
 type values struct {
-	CoreDNSImage, KeybuzzImage, IngressImage, BusyboxImage, RouterImage, CalicoNode string
+	CoreDNSImage, KeybuzzImage, IngressImage, BusyboxImage, RouterImage string
+	NodeImage, CNIImage, ControllersImage                               string // of Calico
 
 	DNSServiceIP      string
 	SiteCert, SiteKey string // base64
 	Peers             string // what calico-node is told of the other nodes
 	PodNetwork        string
-	HostTools         bool // calico-node has the host's /usr, with its ipset, in the place of the image's
+	Namespace         string // of Calico
+	OwnerUID          string // of the Installation; empty: nobody owns the workloads
+	ExcludeCIDRs      bool   // FelixConfiguration has the field that 3.27.5 brought
+	HostTools         bool   // calico-node has the host's /usr, with its ipset, in the place of the image's
 }
 
 // clusterUp lets the kubelets join and returns when the cluster has settled.
 func (l *Lab) clusterUp(ctx context.Context) error {
-	if err := l.step("manifests", func() error { return l.apply(ctx, append([]string{"base.yaml"}, l.manifests()...)...) }); err != nil {
+	if err := l.step("manifests", func() error {
+		if err := l.apply(ctx, "base.yaml"); err != nil {
+			return err
+		}
+		return l.calicoUp(ctx)
+	}); err != nil {
 		return err
 	}
 	if err := l.eachHost(ctx, func(ctx context.Context, h Host) error {
@@ -58,15 +70,10 @@ func (l *Lab) clusterUp(ctx context.Context) error {
 	if err := l.step("nodes ready", func() error { return l.waitNodes(ctx) }); err != nil {
 		return err
 	}
-	return l.step("pods", func() error { return l.waitPods(ctx) })
-}
-
-// manifests are those that the fault wants, beside what is always there.
-func (l *Lab) manifests() []string {
-	if l.Fault == ClassB {
-		return []string{"calico.yaml", "kube-router.yaml"}
+	if err := l.step("objects", func() error { return l.calicoObjects(ctx) }); err != nil {
+		return err
 	}
-	return []string{"calico.yaml"}
+	return l.step("pods", func() error { return l.waitPods(ctx) })
 }
 
 // apply makes the cluster what the manifests say.
@@ -75,19 +82,18 @@ func (l *Lab) apply(ctx context.Context, names ...string) error {
 	if err != nil {
 		return err
 	}
-	var all bytes.Buffer
-	for _, name := range names {
-		t, err := template.ParseFS(manifests, "manifests/"+name)
-		if err != nil {
-			return err
-		}
-		all.WriteString("---\n")
-		if err := t.Execute(&all, v); err != nil {
+	if l.Install == Operator && slices.Contains(names, "calico.yaml") {
+		if v.OwnerUID, err = l.ownerUID(ctx); err != nil {
 			return err
 		}
 	}
-	cmd := l.kubectlCommand(ctx, "apply", "--server-side", "--filename=-")
-	cmd.Stdin = &all
+	all, err := render(v.of(l.calicoVersion()), names...)
+	if err != nil {
+		return err
+	}
+	// Tests apply some of the same objects in names of their own.
+	cmd := l.kubectlCommand(ctx, "apply", "--server-side", "--force-conflicts", "--filename=-")
+	cmd.Stdin = bytes.NewReader(all)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("apply %q: %w: %s", names, err, out)
 	}
@@ -107,18 +113,15 @@ func (l *Lab) values() (values, error) {
 	for _, h := range l.net.hosts {
 		peers = append(peers, h.PodNet+"="+h.Address)
 	}
-	node := parts.CalicoFaulty
-	if l.Fault == ClassB {
-		node = parts.CalicoMended
-	}
 	return values{
 		CoreDNSImage: parts.CoreDNSImage, KeybuzzImage: parts.KeybuzzImage, IngressImage: parts.IngressImage,
-		BusyboxImage: parts.BusyboxImage, RouterImage: parts.RouterImage, CalicoNode: node,
+		BusyboxImage: parts.BusyboxImage, RouterImage: parts.RouterImage,
 		DNSServiceIP: dnsServiceIP,
 		SiteCert:     base64.StdEncoding.EncodeToString(cert),
 		SiteKey:      base64.StdEncoding.EncodeToString(key),
 		Peers:        strings.Join(peers, ","),
 		PodNetwork:   podNetwork,
+		Namespace:    l.CalicoNamespace(),
 		HostTools:    l.Fault == ClassC || l.Fault == None,
 	}, nil
 }
@@ -193,8 +196,9 @@ func settled(pods []pod, fault Fault, hosts int) error {
 			missing = append(missing, p.Namespace+"/"+p.Name)
 		}
 	}
-	// Two DaemonSets have a pod on every host; two CoreDNS, three of the application, two ingress controllers.
-	want := 2*hosts + 7
+	// Two DaemonSets have a pod on every host; two CoreDNS, three of the application,
+	// two ingress controllers, and Calico's controllers.
+	want := 2*hosts + 8
 	if fault == ClassB {
 		want += hosts // the creator's
 	}

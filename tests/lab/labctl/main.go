@@ -40,11 +40,18 @@ func faultFlag(c *cobra.Command) *string {
 	return c.Flags().String("fault", string(lab.ClassC), "what is wrong: a (the image's ipset), b (somebody rewrites Calico's sets), c (the hosts' ipset), d (Felix cannot reach the API) or none")
 }
 
+func installFlag(c *cobra.Command) *string {
+	return c.Flags().String("install", string(lab.Manifest), "how Calico came into the cluster: manifest (kube-system) or operator (calico-system)")
+}
+
 func up(cfg *lab.Config, out io.Writer) *cobra.Command {
 	c := &cobra.Command{Use: "up", Short: "bring the incident up", Args: cobra.NoArgs}
-	fault := faultFlag(c)
+	fault, install := faultFlag(c), installFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if cfg.Fault, err = lab.ParseFault(*fault); err != nil {
+			return err
+		}
+		if cfg.Install, err = lab.ParseInstall(*install); err != nil {
 			return err
 		}
 		l, err := lab.Up(c.Context(), *cfg)
@@ -97,9 +104,13 @@ func probe(cfg *lab.Config, out io.Writer) *cobra.Command {
 
 func reset(cfg *lab.Config) *cobra.Command {
 	c := &cobra.Command{Use: "reset", Short: "put the incident back, without rebuilding", Args: cobra.NoArgs}
-	fault := faultFlag(c)
+	fault, install := faultFlag(c), installFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		f, err := lab.ParseFault(*fault)
+		if err != nil {
+			return err
+		}
+		i, err := lab.ParseInstall(*install)
 		if err != nil {
 			return err
 		}
@@ -107,7 +118,7 @@ func reset(cfg *lab.Config) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return l.Reset(c.Context(), f)
+		return l.ResetInstall(c.Context(), f, i)
 	}
 	return c
 }
@@ -133,8 +144,8 @@ func makeParts(cfg *lab.Config, out io.Writer) *cobra.Command {
 
 // show prints what a person needs to use the lab.
 func show(out io.Writer, l *lab.Lab) {
-	fmt.Fprintf(out, "fault       %s\ninventory   %s\nkubeconfig  %s\nca          %s\nssh         ssh -i %s -o UserKnownHostsFile=%s root@%s\n",
-		l.Fault, l.Inventory(), l.Kubeconfig(), l.CA(), l.Key(), l.KnownHosts(), l.Hosts()[0].Address)
+	fmt.Fprintf(out, "fault       %s\ninstall     %s\ninventory   %s\nkubeconfig  %s\nca          %s\nssh         ssh -i %s -o UserKnownHostsFile=%s root@%s\n",
+		l.Fault, l.Install, l.Inventory(), l.Kubeconfig(), l.CA(), l.Key(), l.KnownHosts(), l.Hosts()[0].Address)
 	fmt.Fprintf(out, "kubectl     %s\n", l.Kubectl())
 	for _, url := range l.URLs() {
 		fmt.Fprintf(out, "url         %s\n", url)

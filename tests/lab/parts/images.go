@@ -20,9 +20,11 @@ const (
 	KeybuzzImage   = "docker.io/lab/keybuzz-api:1"
 	IngressImage   = "docker.io/lab/ingress-nginx:1"
 	RouterImage    = "docker.io/cloudnativelabs/kube-router:v2.1.0"
-	calicoImage    = "docker.io/calico/node:"
-	CalicoFaulty   = calicoImage + "v3.27.0"
-	CalicoMended   = calicoImage + "v3.27.5"
+	CalicoFaulty   = nodeImage + "v3.27.0" // lists every set of the host
+	CalicoMended   = nodeImage + "v3.27.5" // lists its own
+	CalicoBroken   = nodeImage + brokenTag // never gets ready
+	nodeImage      = "docker.io/calico/node:"
+	brokenTag      = "v3.27.4"
 	imagePath      = "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	busyboxApplets = "sh ls cat sleep wget nslookup echo ps true false ip grep id env head tail nc ping chroot"
 )
@@ -63,14 +65,8 @@ func (c Cache) images(ctx context.Context, p Parts, coredns string) (string, err
 		simple(IngressImage, "ingress", box, curl),
 		simple(RouterImage, "kube-router", box, newIpset),
 	}
-	for _, tag := range []string{CalicoFaulty, CalicoMended} {
-		// The program is not under /usr: that may be the host's.
-		node := image.Layer{{Path: "bin/calico-node", From: filepath.Join(p.Programs, "calico-node")}}
-		img := image.Image{Tags: []string{tag}, Layers: []image.Layer{box, oldIpset, node}, Entrypoint: []string{"/bin/calico-node"}, Env: []string{imagePath}}
-		version := strings.TrimPrefix(tag, calicoImage)
-		img.Env = append(img.Env, "CALICO_VERSION="+version)
-		img.Labels = map[string]string{"version": version}
-		list = append(list, img)
+	for _, version := range CalicoVersions {
+		list = append(list, calico(version, p.Programs, box, oldIpset)...)
 	}
 	return c.archive(list)
 }

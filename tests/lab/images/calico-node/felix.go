@@ -52,6 +52,9 @@ func runFelix() int {
 	f.announce()
 	f.awaitDatastore()
 	f.inSync()
+	if os.Getenv("LAB_BROKEN") != "" {
+		f.neverGetReady()
+	}
 	for first := true; ; first = false {
 		if !f.apply() {
 			return panicked
@@ -76,6 +79,14 @@ func (f *felix) inSync() {
 	f.log.line("INFO", "felix/event_sequencer.go 259", "First time we've been in sync")
 	f.log.line("INFO", "felix/int_dataplane.go 1836", "Datastore in sync, flushing the dataplane for the first time...")
 	f.log.line("INFO", "felix/int_dataplane.go 1810", "Interface monitor now in sync.")
+}
+
+// neverGetReady is what the image of a release that must not be used does.
+func (f *felix) neverGetReady() {
+	for {
+		f.log.line("ERROR", "felix/int_dataplane.go 1874", "This image of the lab never applies its first update to the dataplane.")
+		time.Sleep(refreshEvery)
+	}
 }
 
 func (f *felix) status(status string) {

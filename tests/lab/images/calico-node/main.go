@@ -6,10 +6,14 @@
 // agent running as runit does: the agent may die as often as it likes, the
 // container does not restart. With -felix it is the agent.
 //
+// With -init it is the init container that mounts what BPF needs; the lab needs
+// none of it.
+//
 //	CALICO_VERSION        v3.27.0 and before list every IP set of the node, later versions their own
 //	CALICO_IPV4POOL_CIDR  the addresses of all pods
 //	PEERS                 all nodes: POD-NETWORK=ADDRESS, separated by commas
 //	NODE_ADDRESS          which of them this one is
+//	LAB_BROKEN            not empty: the agent never gets ready
 package main
 
 import (
@@ -27,10 +31,15 @@ const restartAfter = time.Second
 
 func main() {
 	felix := flag.Bool("felix", false, "run the agent itself")
+	prepare := flag.Bool("init", false, "prepare the node, which needs nothing")
+	flag.Bool("best-effort", false, "with -init: go on whatever fails")
 	version := flag.Bool("v", false, "print the version")
 	flag.Parse()
 	if *version {
 		fmt.Println(os.Getenv("CALICO_VERSION"))
+		return
+	}
+	if *prepare {
 		return
 	}
 	if *felix {
