@@ -89,7 +89,7 @@ func (m *calico) result(t Target, facts calicoFacts) (Change, error) {
 			vars[key] = vague
 		}
 	case m.Sound:
-		return m.awaitSound(Change{Vars: vars}, verdict, facts.cluster.node)
+		return m.awaitSound(verdict, facts.cluster.node)
 	}
 	return Change{Vars: vars}, nil
 }

@@ -21,8 +21,10 @@ func (m *calico) validSound() error {
 }
 
 // awaitSound makes the verdict a condition: nobody here can bring it about, and
-// while it does not hold the reason is the class with its evidence.
-func (m *calico) awaitSound(c Change, v calicoVerdict, node string) (Change, error) {
+// while it does not hold the reason is the class with its evidence. Of the facts
+// only the verdict is registered: they would be shown with each failure.
+func (m *calico) awaitSound(v calicoVerdict, node string) (Change, error) {
+	c := Change{Vars: v.vars()}
 	limit := soundDefault
 	if m.Timeout != nil {
 		limit = *m.Timeout

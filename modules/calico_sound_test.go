@@ -13,19 +13,19 @@ func TestCalicoSoundIsACondition(t *testing.T) {
 	m := &calico{Selector: "a=b", Sound: true, Timeout: &soon}
 	require.NoError(t, m.Validate())
 
-	c, err := m.awaitSound(Change{}, sick, "node1")
+	c, err := m.awaitSound(sick, "node1")
 	require.NoError(t, err)
 	require.Equal(t, []Diff{{What: "calico-node on node1", Have: `class A: set "x" is new; 7.11 is old; what would help: another image`, Want: "without fault"}}, c.Diffs)
 	require.Empty(t, c.Steps, "nobody here can bring it about")
 	require.Equal(t, soon, c.Wait.Timeout)
 
-	c, err = m.awaitSound(Change{}, calicoVerdict{class: "none"}, "node1")
+	c, err = m.awaitSound(calicoVerdict{class: "none"}, "node1")
 	require.NoError(t, err)
 	require.Empty(t, c.Diffs)
 
 	at := time.Duration(0)
 	m.Timeout = &at
-	_, err = m.awaitSound(Change{}, sick, "node1")
+	_, err = m.awaitSound(sick, "node1")
 	require.ErrorContains(t, err, "class A", "without time to wait it is an error at once")
 }
 
