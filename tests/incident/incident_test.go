@@ -147,19 +147,6 @@ func TestClassC(t *testing.T) {
 	require.Equal(t, pods, o.pods(t), "a second apply restarts no pod")
 }
 
-func TestClassA(t *testing.T) {
-	o := faulty(t, lab.ClassA)
-	pods := o.pods(t)
-	apply := o.call(t, "apply", "--yes", Playbook)
-	require.Equal(t, 2, apply.Code)
-	require.Contains(t, apply.Stdout, "class A: the ipset that cannot read the sets is 7.10, inside the calico-node image")
-	require.Contains(t, apply.Stdout, "3.27.0 -> 3.27.5")
-	require.Equal(t, pods, o.pods(t), "nothing was restarted in vain")
-	for host, counts := range recap(t, apply.Stdout) {
-		require.Equal(t, "0", counts["changed"], host)
-	}
-}
-
 func TestOneHostOffTheNetwork(t *testing.T) {
 	o := faulty(t, lab.ClassC)
 	require.NoError(t, o.Lab.Unplug(t.Context(), "node008"))
