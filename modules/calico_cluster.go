@@ -46,7 +46,7 @@ func (m *calico) lookAtCluster(ctx context.Context, t Target, host calicoHost) (
 		at.err = err.Error()
 		return at, nil
 	}
-	if at.kubeProxy == "unknown" {
+	if at.kubeProxy == "" {
 		at.kubeProxy, err = at.askKubeProxy(ctx, t, host)
 	}
 	return at, err
@@ -214,11 +214,11 @@ func kubeSystemConfig(name string) Ref {
 var kubeProxyModeLine = regexp.MustCompile(`(?m)^mode: *["']?([a-z]*)["']? *$`)
 
 // kubeProxyMode reads the configuration that kubeadm, k0s and kubespray keep in
-// the cluster. No mode is the default of Linux.
+// the cluster; empty where there is none. No mode is the default of Linux.
 func kubeProxyMode(ctx context.Context, c outlook) string {
 	config, err := c.Get(ctx, kubeSystemConfig("kube-proxy"))
 	if err != nil || config == nil {
-		return "unknown"
+		return ""
 	}
 	m := kubeProxyModeLine.FindStringSubmatch(dig[string](config, "data", "config.conf"))
 	switch {
