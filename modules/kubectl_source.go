@@ -138,6 +138,6 @@ func (k *kubectl) diff(ctx context.Context, c outlook) (Change, error) {
 		differences = append(differences, map[string]any{"what": d.What, "have": d.Have, "want": d.Want})
 	}
 	return Change{Notes: would.Notes, Vars: map[string]any{
-		"objects": given, "items": would.Vars["items"], "differs": len(differences) > 0, "differences": differences,
+		"objects": given, "differs": len(differences) > 0, "differences": differences,
 	}}, nil
 }
