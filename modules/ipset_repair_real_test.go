@@ -267,10 +267,15 @@ func TestIpsetRepairHostAsOldConfirmed(t *testing.T) {
 	host := newNetwork(t)
 	host.sh("ipset create cali40x hash:ip")
 	bin := t.TempDir()
+	pgrep := filepath.Join(bin, "pgrep")
+	require.NoError(t, os.WriteFile(pgrep, []byte("#!/bin/sh\nexit 3\n"), 0o755))
+	_, err := newRepair(reader).Check(t.Context(), olderHost{host, bin})
+	assert.ErrorContains(t, err, "cannot be run: pgrep finds no process: it failed, or is not installed; it takes root, pgrep and nsenter")
+
 	require.NoError(t, os.Symlink(old, filepath.Join(bin, "ipset")))
 	m := newRepair(reader)
 	m.Inside, m.Binary = "", old
-	_, err := m.Check(t.Context(), olderHost{host, bin})
+	_, err = m.Check(t.Context(), olderHost{host, bin})
 	assert.ErrorContains(t, err, `ipset "cali40x" is of type hash:ip revision 6, and this host's ipset cannot read it either: ipset v7.10: Kernel and userspace incompatible`)
 	assert.ErrorContains(t, err, "once ipset and libipset13 of this host know that revision")
 }

@@ -49,8 +49,11 @@ type ipsetWorld struct {
 	sets            []ipsetRevision
 }
 
+// ipsetNobody tells a process that is not there from a pgrep that is not.
+const ipsetNobody = `{ case $? in 1) echo @nobody ;; *) printf '@missing\npgrep finds no process: it failed, or is not installed\n' ;; esac; exit 0; }`
+
 func (s *ipset) reportQuery() Run {
-	return Run{Shell: s.judged("{ echo @nobody; exit 0; }") + s.present() + ipsetReport, Env: ipsetEnv()}
+	return Run{Shell: s.judged(ipsetNobody) + s.present() + ipsetReport, Env: ipsetEnv()}
 }
 
 // judged begins every script that uses the ipset to judge, as $enter "$ipset".
@@ -118,7 +121,7 @@ func (s *ipset) absentIpset(sections map[string]string) (Change, bool, error) {
 	case nobody && s.Compatible:
 		return Change{}, true, fmt.Errorf("no process of this host is named %q, so nothing can be said about what its ipset reads", s.Inside)
 	case s.Inside != "" && (s.Repair || s.Compatible):
-		return Change{}, true, fmt.Errorf("the ipset in the container of %q cannot be run: %s; as root, and with nsenter, it can", s.Inside, lastLine(said))
+		return Change{}, true, fmt.Errorf("the ipset in the container of %q cannot be run: %s; it takes root, pgrep and nsenter", s.Inside, lastLine(said))
 	case s.Compatible || s.Repair:
 		return Change{}, true, fmt.Errorf("this host has no %q, so nothing can be said about what it reads", s.Binary)
 	}
