@@ -15,7 +15,7 @@ const hostvarsDepth = 3
 // everywhere are names that mean the same for every host. They are not repeated
 // in hostvars: lists of all hosts, once for each host, would be quadratic.
 var everywhere = []string{"hostvars", "groups", "play_hosts", "ansible_play_batch", "ansible_play_hosts",
-	"ansible_play_hosts_all", "ansible_check_mode", "ansible_limit", "playbook_dir", "omit"}
+	"ansible_play_hosts_all", "ansible_check_mode", "ansible_limit", "playbook_dir", "runbook_run", "omit"}
 
 // hostvars is every host's variables, made when a task first asks for them and
 // kept until a result changes them. The zero hostvars is ready.

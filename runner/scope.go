@@ -71,7 +71,7 @@ func (p *play) scopeAt(h *host, own []playbooks.Layer, depth int) *scope {
 	s := &scope{layers: layers}
 	s.names = []string{"inventory_hostname", "inventory_hostname_short", "group_names", "groups", "hostvars",
 		"play_hosts", "ansible_play_batch", "ansible_play_hosts", "ansible_play_hosts_all", "ansible_check_mode",
-		"ansible_facts", "ansible_limit", "playbook_dir", "omit"}
+		"ansible_facts", "ansible_limit", "playbook_dir", "runbook_run", "omit"}
 	s.magic = func(name string) (jinja.Value, bool) { return p.magic(h, name, depth) }
 	return s
 }
@@ -109,10 +109,21 @@ func (p *play) magic(h *host, name string, depth int) (jinja.Value, bool) {
 		return jinja.FromGo(p.run.Limit), p.run.Limit != ""
 	case "playbook_dir":
 		return jinja.FromGo(p.run.book.Dir), true
+	case "runbook_run":
+		return p.run.id()
 	case "omit":
 		return jinja.Omit, true
 	}
 	return nil, false
+}
+
+// id is the run's name, the same in all its lives. A plan is not the run that
+// will carry it out.
+func (rn *run) id() (jinja.Value, bool) {
+	if rn.Plan {
+		return jinja.Unknown{Reason: "the run's name"}, true
+	}
+	return jinja.FromGo(rn.Holder.Run), rn.Holder.Run != ""
 }
 
 // factsOf is the facts without their prefix, as ansible_facts has them.
