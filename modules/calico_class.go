@@ -2,7 +2,7 @@ package modules
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 )
 
 // judgeSets finds the class of a fault of IP sets.
@@ -31,10 +31,8 @@ func (f calicoFacts) judgeSets(v *calicoVerdict) {
 // rewritten is class B: somebody has made Calico's own sets anew.
 func (f calicoFacts) rewritten(v *calicoVerdict, e setError, own []ipsetRevision) {
 	v.class, v.remedies = "B", []string{remedyRepair}
-	for _, set := range own {
-		v.say("%s", f.describe(set))
-	}
-	if calicoOwn(e.set) && !strings.Contains(strings.Join(setNames(own), " "), e.set) {
+	f.saySets(v, "", own, "")
+	if calicoOwn(e.set) && !slices.Contains(setNames(own), e.set) {
 		v.say("the set %q that Felix names can be read by now, or is gone", e.set)
 	}
 	who := bumper(f.creators())
@@ -93,9 +91,7 @@ func (f calicoFacts) foreign(v *calicoVerdict, e setError) {
 	if e.reader != "" {
 		v.say("the ipset that complains is %s, calico-node's own; this host has %s", e.reader, f.host.ipset.version)
 	}
-	for _, set := range f.reader().unreadable() {
-		v.say("%s", f.describe(set))
-	}
+	f.saySets(v, "", f.reader().unreadable(), "")
 	for _, c := range f.creators() {
 		v.say("%s: %s", c.name, c.evidence)
 	}

@@ -140,8 +140,18 @@ func (f calicoFacts) sayWell(v *calicoVerdict) {
 	if f.felix.recovered {
 		v.say("it complained of its sets %d times, and has gone on since: %s", f.felix.errors, f.felix.lastError)
 	}
-	for _, set := range f.reader().unreadable() {
-		v.say("at risk: %s; Felix does well, so it works with another ipset, or does not read this set", f.describe(set))
+	f.saySets(v, "at risk: ", f.reader().unreadable(), "; Felix does well, so it works with another ipset, or does not read this set")
+}
+
+// saySets names each set with what is wrong with it, up to as many as people read.
+func (f calicoFacts) saySets(v *calicoVerdict, before string, sets []ipsetRevision, after string) {
+	const few = 6
+	for i, set := range sets {
+		if i == few {
+			v.say("%s%d more sets that the ipset of calico-node cannot read", before, len(sets)-few)
+			return
+		}
+		v.say("%s%s%s", before, f.describe(set), after)
 	}
 }
 

@@ -288,6 +288,19 @@ func TestCalicoVerdict(t *testing.T) {
 	}
 }
 
+// Hundreds of sets are not hundreds of lines.
+func TestCalicoManySets(t *testing.T) {
+	f := soundFacts("v3.27.0")
+	for range 300 {
+		foreignSet(&f)
+	}
+	complains(&f, saysAll)
+	v := f.verdict()
+	assert.Less(t, len(v.evidence), 12)
+	assert.Contains(t, v.evidence, "294 more sets that the ipset of calico-node cannot read")
+	assert.Len(t, f.host.readerVars()["unreadable"], 300)
+}
+
 func TestCalicoCreators(t *testing.T) {
 	for name, c := range map[string]struct {
 		facts func(*calicoFacts)
