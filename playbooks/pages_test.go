@@ -115,7 +115,7 @@ func variables(about string) (map[string]string, []string) {
 
 // ofTheEngine are the names that the engine gives a meaning; with them go all
 // that begin with ansible_.
-var ofTheEngine = []string{"inventory_hostname", "inventory_hostname_short", "group_names", "groups", "hostvars", "play_hosts", "playbook_dir", "omit"}
+var ofTheEngine = []string{"inventory_hostname", "inventory_hostname_short", "group_names", "groups", "hostvars", "play_hosts", "playbook_dir", "runbook_run", "omit"}
 
 // names are what one play reads and defines.
 type names struct{ reads, here, everywhere map[string]bool }
