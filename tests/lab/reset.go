@@ -5,6 +5,8 @@ package lab
 import (
 	"context"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // resetWithin bounds Reset, which takes five seconds.
@@ -57,10 +59,10 @@ func (l *Lab) ResetInstall(ctx context.Context, fault Fault, install Install) er
 		if err := l.calicoUp(ctx); err != nil {
 			return err
 		}
-		if err := l.calicoObjects(ctx); err != nil {
-			return err
-		}
-		if err := l.waitPods(ctx); err != nil {
+		g, gctx := errgroup.WithContext(ctx)
+		g.Go(func() error { return l.calicoObjects(gctx) })
+		g.Go(func() error { return l.waitPods(gctx) })
+		if err := g.Wait(); err != nil {
 			return err
 		}
 		return l.save()

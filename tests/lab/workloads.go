@@ -17,6 +17,8 @@ import (
 	"text/template"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"runbook/tests/lab/parts"
 )
 
@@ -67,13 +69,15 @@ func (l *Lab) clusterUp(ctx context.Context) error {
 	if err := l.writeInventory(); err != nil {
 		return err
 	}
-	if err := l.step("nodes ready", func() error { return l.waitNodes(ctx) }); err != nil {
-		return err
-	}
-	if err := l.step("objects", func() error { return l.calicoObjects(ctx) }); err != nil {
-		return err
-	}
-	return l.step("pods", func() error { return l.waitPods(ctx) })
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return l.step("objects", func() error { return l.calicoObjects(gctx) }) })
+	g.Go(func() error {
+		if err := l.step("nodes ready", func() error { return l.waitNodes(gctx) }); err != nil {
+			return err
+		}
+		return l.step("pods", func() error { return l.waitPods(gctx) })
+	})
+	return g.Wait()
 }
 
 // apply makes the cluster what the manifests say.
