@@ -40,7 +40,7 @@ func (m *calico) lookAtCluster(ctx context.Context, t Target, host calicoHost) (
 	switch {
 	case ctx.Err() != nil:
 		return at, ctx.Err()
-	case err == ErrNoCluster, errors.As(err, &vague): //nolint:errorlint // wrapped, it names the hosts that do not answer
+	case err == ErrNoCluster, errors.As(err, &vague): // wrapped, it names the hosts that do not answer
 		return at, err
 	case err != nil:
 		at.err = err.Error()
