@@ -3,12 +3,14 @@
 package incident
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -144,13 +146,49 @@ func TestClassB(t *testing.T) {
 	require.Equal(t, pods, o.pods(t), "nothing was restarted in vain")
 
 	require.NoError(t, o.Lab.SwitchCreator(t.Context(), false))
+	counted := o.held(t, "node006", "cali40this-host")
 	out = o.fix(t)
 	require.Equal(t, 0, out.Code)
+	counted()
 	require.True(t, o.probes(t).Healthy())
 	all(t, o.diagnosed(t), "none", "")
 	again := o.fix(t)
 	require.Equal(t, 0, again.Code)
 	unchanged(t, again)
+}
+
+// held sends packets of a host that a rule counts by one of its sets, until the
+// function that it returns is called; none may have been missed.
+func (o Operator) held(t *testing.T, host, set string) func() {
+	t.Helper()
+	const pause = 5 * time.Millisecond
+	release, err := o.Lab.HoldSet(t.Context(), host, set)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = release() }) // Reset takes it away too
+	stop, sent := make(chan struct{}), make(chan int)
+	go func() {
+		n := 0
+		for {
+			select {
+			case <-stop:
+				sent <- n
+				return
+			default:
+			}
+			if o.Lab.Ping(t.Context(), host, 20, pause) == nil {
+				n += 20
+			}
+		}
+	}()
+	return func() {
+		close(stop)
+		n := <-sent
+		packets, err := o.Lab.Counted(t.Context(), host)
+		require.NoError(t, err)
+		t.Logf("%d packets sent, %d found in %s", n, packets, set)
+		require.Positive(t, n)
+		require.Equal(t, n, packets, "every packet was found in the set")
+	}
 }
 
 func TestClassD(t *testing.T) {
@@ -162,6 +200,23 @@ func TestClassD(t *testing.T) {
 	require.Regexp(t, `(?s)class D: .*API`, out.Stdout)
 	unchanged(t, out)
 	require.Equal(t, pods, o.pods(t))
+}
+
+// TestCalicoOfAnOperator: another namespace, which is found, and images that an
+// operator puts back.
+func TestCalicoOfAnOperator(t *testing.T) {
+	o, err := theLab()
+	require.NoError(t, err)
+	require.NoError(t, o.Lab.ResetInstall(t.Context(), lab.ClassA, lab.Operator))
+	t.Cleanup(func() { require.NoError(t, o.Lab.Reset(context.WithoutCancel(t.Context()), lab.None)) })
+	found := o.diagnosed(t)
+	all(t, found, "A", "")
+	require.Equal(t, "operator", found["node001"].Install)
+	require.Equal(t, "calico-system", found["node001"].Namespace)
+	out := o.fix(t)
+	require.Equal(t, 2, out.Code)
+	require.Contains(t, out.Stdout, "operator")
+	unchanged(t, out)
 }
 
 // pod is what the tests compare of a calico-node pod.
