@@ -3,18 +3,11 @@
 package incident
 
 import (
-	"bufio"
-	"bytes"
-	"context"
 	"encoding/json"
-	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,8 +15,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"runbook/runner"
-	"runbook/runner/journal"
 	"runbook/tests/lab"
 	"runbook/tests/lab/snapshot"
 )
@@ -32,8 +23,7 @@ import (
 type doomed struct {
 	name     string
 	playbook string
-	fault    lab.Fault // empty: the lab is as the one before has left it
-	vars     map[string]any
+	vars     func(t *testing.T, o Operator) map[string]any
 	code     int   // that it ends with
 	healthy  bool  // whether the fault is gone then
 	proof    proof // that the deaths have made no difference
@@ -46,16 +36,49 @@ const (
 	compared proof = "all is as after a run that nobody disturbed"
 	idle     proof = "another run finds nothing to do" // which is a third of the time
 	looked   proof = "nothing is changed at all"
+	undone   proof = "the workloads are those of before"
 )
 
 // short are limits that are over soon where what is waited for does not come.
 var short = map[string]any{
-	"recovery_timeout": 5, "rollout_timeout": 60, "ready_timeout": 60, "clean_timeout": 40, "canary_timeout": 25, "canary_soak": 2,
-	"check_timeout": 30, "apt_lock_timeout": 20,
+	"recovery_timeout": 5, "rollout_timeout": 60, "ready_timeout": 60, "clean_timeout": 40, "canary_timeout": 15, "canary_soak": 1,
+	"check_timeout": 30, "apt_lock_timeout": 20, "sound_timeout": 30,
 }
 
-var everyTaskOf = []doomed{
-	{"ipset-fix on C", Playbook, lab.ClassC, map[string]any{"probe_nodes": true}, 0, true, compared},
+// scenes are the faults, and what is run on each of them, one after the other.
+var scenes = []struct {
+	name   string
+	fault  lab.Fault
+	before func(t *testing.T, o Operator)
+	runs   []doomed
+}{
+	{"C", lab.ClassC, nil, []doomed{
+		{"ipset-fix", Playbook, fixed(map[string]any{"probe_nodes": true}), 0, true, compared},
+		{"checklist", Checklist, fixed(shortWaits), 0, true, looked},
+		{"calico-refresh-interval", intervalPlaybook, fixed(nil), 0, true, idle},
+	}},
+	{"A", lab.ClassA, nil, []doomed{
+		{"calico-diagnose", Diagnose, fixed(nil), 0, false, looked},
+		{"ipset-fix with a broken image", Playbook, fixed(map[string]any{"calico_version": "v3.27.4"}), 2, false, undone},
+		{"ipset-fix", Playbook, fixed(nil), 0, true, idle},
+	}},
+	{"A, by a manifest", lab.ClassA, nil, []doomed{
+		{"calico-version", versionPlaybook, manifest("v3.27.5"), 0, true, idle},
+		{"calico-version with a broken one", versionPlaybook, manifest("v3.27.4"), 2, true, undone},
+	}},
+	{"B", lab.ClassB, func(t *testing.T, o Operator) { require.NoError(t, o.Lab.SwitchCreator(t.Context(), false)) }, []doomed{
+		{"ipset-fix", Playbook, fixed(nil), 0, true, idle},
+	}},
+}
+
+func fixed(vars map[string]any) func(*testing.T, Operator) map[string]any {
+	return func(*testing.T, Operator) map[string]any { return vars }
+}
+
+func manifest(version string) func(*testing.T, Operator) map[string]any {
+	return func(t *testing.T, o Operator) map[string]any {
+		return map[string]any{"manifest": o.manifestOf(t, version), "backup": filepath.Join(t.TempDir(), "kept"), "rollout_timeout": 20}
+	}
 }
 
 // TestDeathAtEveryTask kills the program with SIGKILL at the first task, resumes
@@ -63,54 +86,70 @@ var everyTaskOf = []doomed{
 // it would be without that, and nothing is left over on hosts and cluster.
 func TestDeathAtEveryTask(t *testing.T) {
 	r := rand.New(rand.NewPCG(seedOf(t), 0))
-	for i, d := range everyTaskOf {
-		t.Run(d.name, func(t *testing.T) {
-			o := d.lab(t)
-			o.Desk = fmt.Sprintf("doomed-%d", i)
-			var tasks []time.Duration
-			var want, before snapshot.Snapshot
-			var err error
-			switch d.proof {
-			case compared:
-				calm := o
-				calm.Desk += "-undisturbed"
-				tasks = calm.undisturbed(t, d)
-				want = o.endState(t)
-				o.Lab = d.lab(t).Lab
-			case looked:
-				before, err = o.Lab.Snapshot(t.Context())
-				require.NoError(t, err)
+	for _, s := range scenes {
+		t.Run(s.name, func(t *testing.T) {
+			o := faulty(t, s.fault)
+			if s.before != nil {
+				s.before(t, o)
 			}
-			o.killedAtEveryTask(t, d, tasks, r)
-			switch d.proof {
-			case compared:
-				require.Empty(t, lab.Diff(want, o.endState(t)), d.proof)
-			case looked:
-				is, err := o.Lab.Snapshot(t.Context())
-				require.NoError(t, err)
-				require.Empty(t, lab.Diff(before, is), d.proof)
-			case idle:
-				again := o.exec(t, append([]string{"apply", "--yes", d.playbook}, o.varsOf(t, d)...)...)
-				require.Equal(t, d.code, again.Code)
-				for host, counts := range recap(t, again.Stdout) {
-					require.Equal(t, "0", counts["changed"], "%s: %s", host, d.proof)
+			for _, d := range s.runs {
+				o.Desk = strings.ReplaceAll(strings.ReplaceAll("doomed "+s.name+" "+d.name, ",", ""), " ", "-")
+				if !t.Run(d.name, func(t *testing.T) { o.dies(t, s.fault, d, r) }) {
+					return // the next one counts on what this one leaves
 				}
 			}
-			o.nothingLeft(t)
-			require.Equal(t, d.healthy, o.probes(t).Healthy())
 		})
 	}
 }
 
-// lab is the lab as the run is to find it.
-func (d doomed) lab(t *testing.T) Operator {
+// dies has a playbook die at every task, and judges what is there then.
+func (o Operator) dies(t *testing.T, fault lab.Fault, d doomed, r *rand.Rand) {
 	t.Helper()
-	if d.fault != "" {
-		return faulty(t, d.fault)
+	args, others := o.argsOf(t, d), keptHere(t)
+	var tasks []time.Duration
+	var want snapshot.Snapshot
+	var templates string
+	var err error
+	switch d.proof {
+	case compared:
+		calm := o
+		calm.Desk += "-undisturbed"
+		tasks = calm.undisturbed(t, d, args)
+		want = o.endState(t)
+		require.NoError(t, o.Lab.Reset(t.Context(), fault))
+	case looked:
+		want, err = o.Lab.Snapshot(t.Context())
+		require.NoError(t, err)
+	case undone:
+		templates = o.templates(t)
 	}
-	o, err := theLab()
+	o.killedAtEveryTask(t, d, args, tasks, r)
+	switch d.proof {
+	case compared:
+		require.Empty(t, lab.Diff(want, o.endState(t)), d.proof)
+	case looked:
+		is, err := o.Lab.Snapshot(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, lab.Diff(want, is), d.proof)
+	case undone:
+		require.Equal(t, templates, o.templates(t), d.proof)
+	case idle:
+		again := o.exec(t, args...)
+		require.Equal(t, d.code, again.Code)
+		for host, counts := range recap(t, again.Stdout) {
+			require.Equal(t, "0", counts["changed"], "%s: %s", host, d.proof)
+		}
+	}
+	o.nothingLeft(t, others)
+	require.Equal(t, d.healthy, o.probes(t).Healthy())
+}
+
+// templates are the pods that Calico's workloads want.
+func (o Operator) templates(t *testing.T) string {
+	t.Helper()
+	out, err := o.Lab.Kube(t.Context(), "get", "daemonsets,deployments", "--namespace=kube-system", "--output=jsonpath={.items[*].spec.template.spec}")
 	require.NoError(t, err)
-	return o
+	return out
 }
 
 // seedOf is EVERYTASK_SEED, or the one of every run in CI.
@@ -125,219 +164,14 @@ func seedOf(t *testing.T) uint64 {
 	return n
 }
 
-// told is one line of --output json, as far as it matters here.
-type told struct {
-	Event, Task, Host, Status, Msg string
-	Recalled                       bool
-	at                             time.Time
-}
-
-// undisturbed is the run that all is compared with. It says how long each of its
-// tasks took.
-func (o Operator) undisturbed(t *testing.T, d doomed) []time.Duration {
-	t.Helper()
-	l := o.live(t, d, nil)
-	require.Equal(t, d.code, l.code, l.printed())
-	var begun []time.Time
-	for _, e := range l.told {
-		if e.Event == "task_started" || e.Event == "run_done" {
-			begun = append(begun, e.at)
-		}
-	}
-	var tasks []time.Duration
-	for i := range len(begun) - 1 {
-		tasks = append(tasks, begun[i+1].Sub(begun[i]).Round(time.Millisecond))
-	}
-	require.NotEmpty(t, tasks)
-	t.Logf("undisturbed: exit code %d, %d tasks in %.1f s: %v", l.code, len(tasks), l.took.Seconds(), tasks)
-	return tasks
-}
-
-// shortWhile is how long a task of which nobody knows that is taken to be.
-const shortWhile = 2 * time.Second
-
-// mostLives bounds a chain of lives: no playbook here has so many tasks.
-const mostLives = 150
-
-// killedAtEveryTask lives one life for every task and one more, and demands that
-// the last one ends as it should.
-func (o Operator) killedAtEveryTask(t *testing.T, d doomed, tasks []time.Duration, r *rand.Rand) {
-	t.Helper()
-	began := time.Now()
-	for n := 1; n <= mostLives; n++ {
-		end := &death{task: n, of: shortWhile, when: moments[r.IntN(len(moments))], part: r.Float64()}
-		if n <= len(tasks) {
-			end.of = tasks[n-1]
-		}
-		l := o.live(t, d, end)
-		if !l.killed {
-			t.Logf("%d lives, %.1f s in all\n%s", n, time.Since(began).Seconds(), l.failures())
-			require.Equal(t, d.code, l.code, l.printed())
-			require.GreaterOrEqual(t, n, l.begun(), "it died at every task")
-			return
-		}
-		t.Logf("life %d: killed after %.1f s, %s task %d, %s", n, l.took.Seconds(), end.when, n, end.at)
-		if ended := o.lastJournal(t).Ended(); ended != nil {
-			require.Equal(t, d.code, codeOf(ended.Summary), l.printed()) // it had nothing left to do but to say so
-			return
-		}
-	}
-	require.Fail(t, "it does not come to its end")
-}
-
-// codeOf is the exit code of a run that came to this end.
-func codeOf(s runner.Summary) int {
-	switch {
-	case s.Unreachable:
-		return 4
-	case s.Failed:
-		return 2
-	}
-	return 0
-}
-
-func (o Operator) lastJournal(t *testing.T) *journal.Contents {
-	t.Helper()
-	runs, err := filepath.Glob(filepath.Join(o.State(), "runs", "*"))
-	require.NoError(t, err)
-	require.NotEmpty(t, runs)
-	c, err := journal.Read(slices.Max(runs))
-	require.NoError(t, err)
-	return c
-}
-
-// moment is when a life ends, seen from the task that it is to end at.
-type moment string
-
-const (
-	asItBegins moment = "as it begins, at"
-	amid       moment = "in the middle of"
-	asItEnds   moment = "with the first result of"
-)
-
-var moments = []moment{asItBegins, amid, asItEnds}
-
-// death is the end that a life is to have.
-type death struct {
-	task int           // from 1: the task, in the order in which they begin
-	of   time.Duration // that the task takes
-	when moment
-	part float64 // of its time, for amid
-	at   string  // the task's name, once it has begun
-}
-
-// life is one call of the program.
-type life struct {
-	told   []told
-	errs   string
-	took   time.Duration
-	killed bool
-	code   int
-}
-
-func (l *life) printed() string {
-	var b strings.Builder
-	for _, e := range l.told {
-		if e.Event == "task_done" {
-			b.WriteString(strings.TrimSpace(e.Task+": "+e.Host+" "+e.Status+" "+e.Msg) + "\n")
-		}
-	}
-	return b.String() + l.errs
-}
-
-// begun is how many tasks have.
-func (l *life) begun() int {
-	n := 0
-	for _, e := range l.told {
-		if e.Event == "task_started" {
-			n++
-		}
-	}
-	return n
-}
-
-// failures are the results that are bad ones.
-func (l *life) failures() string {
-	var b strings.Builder
-	for _, e := range l.told {
-		if e.Status == "failed" || e.Status == "unreachable" {
-			b.WriteString(e.Task + ": " + e.Host + ": " + e.Msg + "\n")
-		}
-	}
-	return b.String() + l.errs
-}
-
-// live begins the run, or resumes it, and lets it end by itself or as end says.
-func (o Operator) live(t *testing.T, d doomed, end *death) *life {
-	t.Helper()
-	args := []string{"resume", "--output", "json", "--lock-timeout", "20s"}
-	if runs, _ := filepath.Glob(filepath.Join(o.State(), "runs", "*")); len(runs) == 0 {
-		args = append([]string{"apply", "--yes", d.playbook, "--output", "json"}, o.varsOf(t, d)...)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	cmd, err := o.Command(ctx, args...)
-	require.NoError(t, err)
-	var errs bytes.Buffer
-	cmd.Stderr = &errs
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	began := time.Now()
-	require.NoError(t, cmd.Start())
-	l := &life{}
-	l.listen(t, out, cmd, end)
-	_ = cmd.Wait() // how it ended is seen below
-	l.took, l.errs = time.Since(began), errs.String()
-	l.code = cmd.ProcessState.ExitCode()
-	l.killed = l.code < 0
-	require.NoError(t, ctx.Err(), "%v does not end: %s", args, l.printed())
-	return l
-}
-
-func (o Operator) varsOf(t *testing.T, d doomed) []string {
+// argsOf is the command line of a run.
+func (o Operator) argsOf(t *testing.T, d doomed) []string {
 	t.Helper()
 	sites, err := Vars(o.Lab)
 	require.NoError(t, err)
 	all := maps.Clone(short)
-	maps.Copy(all, d.vars)
+	maps.Copy(all, d.vars(t, o))
 	more, err := json.Marshal(all)
 	require.NoError(t, err)
-	return []string{"-i", o.Lab.Inventory(), "-e", sites, "-e", string(more)}
-}
-
-// listen reads what the program says until it has ended, and kills it where its
-// end has come.
-func (l *life) listen(t *testing.T, out io.Reader, cmd *exec.Cmd, end *death) {
-	t.Helper()
-	kill := func() { _ = cmd.Process.Kill() } // it may have ended by itself
-	begun := 0
-	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, 16<<20)
-	for lines.Scan() {
-		var e told
-		require.NoError(t, json.Unmarshal(lines.Bytes(), &e), lines.Text())
-		e.at = time.Now()
-		l.told = append(l.told, e)
-		if e.Event == "task_started" {
-			begun++
-		}
-		switch {
-		case end == nil:
-		case begun > end.task:
-			kill() // the moment has passed by
-		case begun < end.task:
-		case e.Event == "task_started":
-			end.at = e.Task
-			switch end.when {
-			case asItBegins:
-				kill()
-			case amid:
-				timer := time.AfterFunc(time.Duration(end.part*float64(end.of)), kill)
-				defer timer.Stop()
-			}
-		case e.Event == "task_done" && end.when == asItEnds:
-			kill()
-		}
-	}
-	require.NoError(t, lines.Err())
+	return []string{"apply", "--yes", d.playbook, "-i", o.Lab.Inventory(), "-e", sites, "-e", string(more)}
 }
