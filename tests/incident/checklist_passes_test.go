@@ -122,9 +122,15 @@ func aNodeNotWanted(t *testing.T, o Operator) map[string]any {
 	return nil
 }
 
-func anErrorAbove(t *testing.T, o Operator) map[string]any {
-	o.on(t, "node006", `pid=$(pgrep -o -x calico-node) && { echo "$(date -u '+%F %T.000') [ERROR][57] felix/ipsets.go 599: Bad return code from 'ipset list'. stderr=\"incompatible\""
+// complain has Felix of a host log one error of an IP set, and then much else.
+func (o Operator) complain(t *testing.T, host string) {
+	t.Helper()
+	o.on(t, host, `pid=$(pgrep -o -x calico-node) && { echo "$(date -u '+%F %T.000') [ERROR][57] felix/ipsets.go 599: Bad return code from 'ipset list'. stderr=\"incompatible\""
 		for i in $(seq 30); do echo "$(date -u '+%F %T.000') [INFO][57] felix/summary.go 100: Summarising 1 dataplane reconciliation loops over 1m2s"; done; } >/proc/$pid/fd/1`)
+}
+
+func anErrorAbove(t *testing.T, o Operator) map[string]any {
+	o.complain(t, "node006")
 	t.Cleanup(func() {
 		o.kube(t, "delete", "pod", "-n", "kube-system", o.podOn(t, "kube-system", "k8s-app=calico-node", "node006"))
 		o.kube(t, "rollout", "status", "-n", "kube-system", "daemonset/calico-node", "--timeout=25s")
@@ -139,11 +145,40 @@ func readyByAnotherProbe(t *testing.T, o Operator) map[string]any {
 	was := o.kube(t, "get", "-n", "kube-system", "daemonset/calico-node", "-o", "jsonpath={.spec.template.spec.containers[0].readinessProbe}")
 	const probe = `{"containers":[{"name":"calico-node","readinessProbe":`
 	o.rolled(t, probe+`{"httpGet":null,"exec":{"command":["true"]}}}]}`, probe+`{"exec":null,`+was[1:]+`}]}`)
-	const felix = " $(pgrep -n -f 'calico-node -felix')"
+	const felix = " $(pgrep -n -f 'calico-nod[e] -felix')"
 	o.on(t, "node007", "kill -STOP"+felix)
 	t.Cleanup(func() { o.on(t, "node007", "kill -CONT"+felix) })
 	o.passes(t, allReady)
 	return nil
+}
+
+// TestTheChecklistDoesNotBelieveAStaleAPI: a node whose kubelet hangs goes on
+// being Ready for the API, and so do its pods, though Felix is dead there.
+func TestTheChecklistDoesNotBelieveAStaleAPI(t *testing.T) {
+	o := faulty(t, lab.None)
+	o.on(t, "node008", "pkill -STOP -x kubelet && pkill -KILL -x calico-node")
+	t.Cleanup(func() { o.on(t, "node008", "pkill -CONT -x kubelet") })
+	o.passes(t, allReady)
+	open, evidence, out := o.judged(t, map[string]any{"agents_timeout": 5, "net_timeout": 3, "felix_timeout": 3})
+	require.Equal(t, 2, out.Code)
+	require.Contains(t, open, "3", "%v", evidence)
+	require.Contains(t, evidence["3"], "node008: ")
+	require.NotContains(t, open, "7", "%v", evidence)
+}
+
+// TestTheChecklistFindsCalicoWhereTheOperatorPutsIt: the inventory says
+// kube-system, where a selector finds nothing, and nothing complains.
+func TestTheChecklistFindsCalicoWhereTheOperatorPutsIt(t *testing.T) {
+	o := faulty(t, lab.None)
+	require.NoError(t, o.Lab.ResetInstall(t.Context(), lab.None, lab.Operator))
+	open, evidence, _ := o.judged(t, nil)
+	require.Empty(t, open, "%v", evidence)
+	require.Contains(t, evidence["1"], "8 of 8 nodes have a Ready pod of calico-system/calico-node")
+
+	o.complain(t, "node006")
+	o.passes(t, "! kubectl -n kube-system logs -l k8s-app=calico-node --tail=200 | grep -i ipset")
+	open, evidence, _ = o.judged(t, nil)
+	require.Equal(t, "2", open, "%v", evidence)
 }
 
 func dnsDroppedOnOneNode(t *testing.T, o Operator) map[string]any {
