@@ -28,7 +28,7 @@ var foreknown = map[string][]runner.Status{
 	"raw":     {runner.WouldRun, runner.Unknown},
 	"kubectl": {runner.WouldRun, runner.Unknown, runner.WouldChange, runner.WouldWait},
 	// It makes its agents each time, and takes them away.
-	"net_matrix": {runner.WouldChange, runner.Unknown},
+	"net_matrix": {runner.WouldChange, runner.WouldWait, runner.Unknown},
 }
 
 // TestThePlanIsTrue plans every example and the incident's playbook twice, on a
