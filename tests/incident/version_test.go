@@ -243,7 +243,8 @@ func TestABrokenVersionIsRolledBack(t *testing.T) {
 
 // The operator would put its own version back: it is not touched.
 func TestAnOperatorsVersionIsNotTouched(t *testing.T) {
-	o := faulty(t, lab.None)
+	o, err := theLab()
+	require.NoError(t, err)
 	require.NoError(t, o.Lab.ResetInstall(t.Context(), lab.ClassA, lab.Operator))
 	was := o.calico(t)
 	out := o.move(t, "apply", map[string]any{"manifest": o.manifestOf(t, "v3.27.5")})
