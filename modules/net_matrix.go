@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -136,6 +137,7 @@ func (m *netMatrix) agents(ctx context.Context, now outlook) (agents []netAgent,
 			agents = append(agents, a)
 		}
 	}
+	slices.SortFunc(agents, func(a, b netAgent) int { return strings.Compare(a.node, b.node) })
 	counted, err := m.miscounted(ctx, now, selected, len(agents))
 	return agents, append(counted, diffs...), err
 }

@@ -62,10 +62,10 @@ var falsePasses = []falsePass{
 	{name: "3 Ready by a probe that does not ask Felix", doing: readyByAnotherProbe, open: "3", says: "node007"},
 	{name: "4 one lucky node, and the host's own resolver", doing: dnsDroppedOnOneNode, open: "4", says: "node007"},
 	{name: "4 a cache answers", doing: aStaleDNS, open: "4", says: ", not 10.96."},
-	{name: "5 the endpoint on the same node answers", doing: localEndpointOnly, open: "5", says: "no answer"},
+	{name: "5 the endpoint on the same node answers", doing: localEndpointOnly, open: "5", says: "want 200; on node004: "},
 	{name: "5 there is none on another node", doing: oneEndpoint, open: "5", says: "has no endpoint on another node"},
-	{name: "6 a pair on the same node", doing: cutFromOthers, open: "6", says: "42 of 56 pairs work"},
-	{name: "6 small packets", doing: largeDropped, open: "6", says: "65536 bytes from node006"},
+	{name: "6 a pair on the same node", doing: cutFromOthers, open: "6", says: "49 of 56 pairs work"},
+	{name: "6 small packets", doing: largeDropped, open: "6", says: "42 of 56 pairs work; not every agent reaches every other one (timed out after 8s: 65536 bytes from node001 to node006"},
 	{name: "7 a certificate that is not looked at", doing: wrongCertificate, open: "7", says: "certificate"},
 	{name: "7 the exit code of curl", doing: unavailable, open: "7", says: "503 Service Unavailable"},
 	{name: "7 a cached answer", doing: outOfACache, open: "7", says: "out of a cache (Age: 100)"},
@@ -281,7 +281,7 @@ func oneEndpoint(t *testing.T, o Operator) map[string]any {
 }
 
 func cutFromOthers(t *testing.T, o Operator) map[string]any {
-	o.drop(t, "node006", "FORWARD -s 10.244.6.0/24 ! -d 10.244.6.0/24 -p tcp --dport 8080", "FORWARD ! -s 10.244.6.0/24 -d 10.244.6.0/24 -p tcp --sport 8080")
+	o.drop(t, "node006", "FORWARD -s 10.244.6.0/24 ! -d 10.244.6.0/24 -p tcp --dport 8080")
 	near := o.kube(t, "get", "pods", "-n", "keybuzz", "-l", "app=keybuzz-api", "--field-selector=spec.nodeName=node006", "-o", "jsonpath={.items[0].status.podIP}")
 	o.passes(t, "kubectl exec "+o.podOn(t, "default", probePods, "node006")+" -- wget -q -O - http://"+near+":8080/health")
 	return nil
