@@ -62,7 +62,7 @@ var falsePasses = []falsePass{
 	{name: "3 Ready by a probe that does not ask Felix", doing: readyByAnotherProbe, open: "3", says: "node007"},
 	{name: "4 one lucky node, and the host's own resolver", doing: dnsDroppedOnOneNode, open: "4", says: "node007"},
 	{name: "4 a cache answers", doing: aStaleDNS, open: "4", says: ", not 10.96."},
-	{name: "5 the endpoint on the same node answers", doing: localEndpointOnly, open: "5", says: "want 200; on node004: "},
+	{name: "5 the endpoint on the same node answers", doing: localEndpointOnly, open: "5", says: "want 200; on node005: "},
 	{name: "5 there is none on another node", doing: oneEndpoint, open: "5", says: "has no endpoint on another node"},
 	{name: "6 a pair on the same node", doing: cutFromOthers, open: "6", says: "49 of 56 pairs work"},
 	{name: "6 small packets", doing: largeDropped, open: "6", says: "42 of 56 pairs work; not every agent reaches every other one (timed out after 8s: 65536 bytes from node001 to node006"},
