@@ -159,9 +159,9 @@ func TestTheChecklistIsGreenOnAHealthyLab(t *testing.T) {
 // are there leaves them to resume, or to the next run.
 func TestTheChecklistTakesAwayWhatADeadRunLeft(t *testing.T) {
 	o := faulty(t, lab.None)
-	for name, after := range map[string]func(){
-		"resume": func() { require.Equal(t, 0, o.exec(t, "resume").Code) },
-		"the next run": func() {
+	for name, after := range map[string]func(*testing.T){
+		"resume": func(t *testing.T) { require.Equal(t, 0, o.exec(t, "resume").Code) },
+		"the next run": func(t *testing.T) {
 			open, evidence, _ := o.judged(t, nil)
 			require.Empty(t, open, "%v", evidence)
 		},
@@ -178,7 +178,7 @@ func TestTheChecklistTakesAwayWhatADeadRunLeft(t *testing.T) {
 			require.NoError(t, cmd.Process.Kill())
 			_ = cmd.Wait() // it was killed
 			require.Contains(t, o.leftOver(t), "daemonset.apps/runbook-checklist-")
-			after()
+			after(t)
 			require.Eventually(t, func() bool { return o.leftOver(t) == "" }, 20*time.Second, 300*time.Millisecond)
 		})
 	}
