@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 )
@@ -14,26 +13,42 @@ const forgetAt = 32
 // leavings are the results of commands that machines still keep, though they are
 // written down. The zero value is ready.
 type leavings struct {
-	mu    sync.Mutex
-	at    map[string]*shelf // by machine and user
-	swept map[string]bool   // likewise: of what earlier lives have left
+	mu sync.Mutex
+	at map[string]*shelf // by machine and user
 }
 
 type shelf struct {
 	machine Machine
+	open    func(context.Context) (Machine, error) // where there is no machine: of what an earlier life has left
 	ids     []string
+}
+
+// shelf is the one of a machine and user; mu is held.
+func (v *leavings) shelf(user string) *shelf {
+	if v.at == nil {
+		v.at = map[string]*shelf{}
+	}
+	if v.at[user] == nil {
+		v.at[user] = &shelf{}
+	}
+	return v.at[user]
+}
+
+// inherit takes over what earlier lives of the run may have left of a piece of
+// work, on a target that this one has perhaps no other reason to come to.
+func (v *leavings) inherit(t *target, ids []string) {
+	if len(ids) == 0 {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	l := v.shelf(t.user)
+	l.open, l.ids = t.open, append(l.ids, ids...)
 }
 
 func (v *leavings) add(ctx context.Context, user string, m Machine, ids []string) {
 	v.mu.Lock()
-	if v.at == nil {
-		v.at = map[string]*shelf{}
-	}
-	l := v.at[user]
-	if l == nil {
-		l = &shelf{}
-		v.at[user] = l
-	}
+	l := v.shelf(user)
 	l.machine, l.ids = m, append(l.ids, ids...)
 	due := l.ids
 	if len(due) < forgetAt {
@@ -47,16 +62,17 @@ func (v *leavings) add(ctx context.Context, user string, m Machine, ids []string
 	}
 }
 
-// clear has every machine forget the rest.
-func (v *leavings) clear(ctx context.Context) {
+// clear has every machine forget the rest; those that were not come to in this
+// life, only where it is worth the time to go there.
+func (v *leavings) clear(ctx context.Context, goThere bool) {
 	v.mu.Lock()
 	at := v.at
 	v.at = nil
 	v.mu.Unlock()
 	var all sync.WaitGroup
 	for _, l := range at {
-		if len(l.ids) > 0 {
-			all.Go(func() { forget(ctx, l.machine, l.ids) })
+		if len(l.ids) > 0 && (l.machine != nil || goThere) {
+			all.Go(func() { l.forget(ctx) })
 		}
 	}
 	all.Wait()
@@ -72,33 +88,15 @@ func forget(ctx context.Context, m Machine, ids []string) {
 	_ = m.Forget(ctx, ids)
 }
 
-// sweep has a machine forget, when a resumed run first comes to it as a user,
-// what earlier lives of the run have left there, except what nobody has asked
-// after yet.
-func (rn *run) sweep(ctx context.Context, user, host string, m Machine) {
-	if rn.Past == nil || len(rn.Past.Kept[host]) == 0 {
-		return
-	}
-	rn.left.mu.Lock()
-	if rn.left.swept == nil {
-		rn.left.swept = map[string]bool{}
-	}
-	done := rn.left.swept[user]
-	rn.left.swept[user] = true
-	rn.left.mu.Unlock()
-	if done {
-		return
-	}
-	open := map[string]bool{}
-	for key, begun := range rn.Past.Begun {
-		if key.Host == host {
-			for _, i := range begun {
-				open[i.ID] = true
-			}
+func (l *shelf) forget(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, forgetLimit)
+	defer cancel()
+	m := l.machine
+	if m == nil {
+		var err error
+		if m, err = l.open(ctx); err != nil {
+			return
 		}
 	}
-	ids := slices.DeleteFunc(slices.Clone(rn.Past.Kept[host]), func(id string) bool { return open[id] })
-	if len(ids) > 0 {
-		forget(ctx, m, ids)
-	}
+	forget(ctx, m, l.ids)
 }

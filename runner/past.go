@@ -83,7 +83,7 @@ func (p *Past) numbers(loop Key, labels []string) []int {
 // Fold is what the records of a run say of its past. A piece of work that came
 // to an outcome more than once (it failed, and the run was resumed) has the last.
 func Fold(records []Record) *Past {
-	p := &Past{Outcomes: map[Key]Outcome{}, Begun: map[Key][]Intent{}, Kept: map[string][]string{}}
+	p := &Past{Outcomes: map[Key]Outcome{}, Begun: map[Key][]Intent{}, Kept: map[Key][]string{}}
 	p.at = map[Key]int{}
 	for i, r := range records {
 		switch r := r.(type) {
@@ -91,7 +91,7 @@ func Fold(records []Record) *Past {
 			p.label(r.Key, r.Label)
 			p.Begun[r.Key] = append(p.Begun[r.Key], r)
 			if r.ID != "" {
-				p.Kept[r.Host] = append(p.Kept[r.Host], r.ID)
+				p.Kept[r.Key] = append(p.Kept[r.Key], r.ID)
 			}
 			if r.Pod.Mark != "" {
 				p.Pods = append(p.Pods, r.Pod)

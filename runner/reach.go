@@ -39,16 +39,10 @@ func (x *hostTask) target(s *scope) (*target, error) {
 	t := &target{
 		name:    name,
 		user:    name + " " + userOf(b),
+		open:    func(ctx context.Context) (Machine, error) { return rn.machines.as(ctx, a, b) },
 		reopen:  func(ctx context.Context) (Machine, error) { return rn.machines.anew(ctx, a, b) },
 		cluster: rn.cluster(x.play),
 		env:     env,
-	}
-	t.open = func(ctx context.Context) (Machine, error) {
-		m, err := rn.machines.as(ctx, a, b)
-		if err == nil {
-			rn.sweep(ctx, t.user, x.host.name, m)
-		}
-		return m, err
 	}
 	if rn.Plan {
 		t.predicted = &rn.predicted

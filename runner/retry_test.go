@@ -67,21 +67,21 @@ func TestTargetsKeepNothing(t *testing.T) {
   tasks:
   - {name: once, command: do once}
   - {name: tries, command: third, register: r, until: "r.stdout == '3'", retries: 5, delay: 0}
+  - {name: elsewhere, command: do there, delegate_to: h2}
+  - {name: and there, command: do it, delegate_to: h3}
+  - {name: looks at no target, debug: {msg: done}}
 `)
 	whole := &paper{}
 	got := ran{fleet: &fleet{tries: map[string]int{}}}.carry(t.Context(), t, book, inv, func(r *Runner, _ *fleet) { r.Journal = whole })
 	require.NoError(t, got.err)
 	require.Empty(t, got.fleet.kept)
-	for dies := 1; dies < len(whole.records); dies++ { // after the last no host is asked again
+	for dies := 1; dies <= len(whole.records); dies++ {
 		first := &paper{dies: dies, written: true}
 		got := ran{fleet: &fleet{tries: map[string]int{}}}.carry(t.Context(), t, book, inv, func(r *Runner, _ *fleet) { r.Journal = first })
 		require.ErrorIs(t, got.err, errDied)
-		past := Fold(first.records)
-		got = got.carry(t.Context(), t, book, inv, func(r *Runner, _ *fleet) { r.Journal, r.Past = &paper{}, past })
+		got = got.carry(t.Context(), t, book, inv, func(r *Runner, _ *fleet) { r.Journal, r.Past = &paper{}, Fold(first.records) })
 		require.NoError(t, got.err)
-		if _, done := past.Outcomes[Key{Play: 1, Task: "tasks/1", Host: "h1"}]; !done {
-			require.Empty(t, got.fleet.kept, "died at %d", dies)
-		}
+		require.Empty(t, got.fleet.kept, "died at %d", dies)
 	}
 }
 

@@ -51,10 +51,10 @@ type Runner struct {
 
 // Past is what a run did in its earlier lives.
 type Past struct {
-	Outcomes map[Key]Outcome     // the last of each
-	Begun    map[Key][]Intent    // those that no outcome followed, in order
-	Kept     map[string][]string // by host: the names of all its commands, which the target may still keep
-	Pods     []KeptPod           // of all its steps, which the cluster may still keep
+	Outcomes map[Key]Outcome  // the last of each
+	Begun    map[Key][]Intent // those that no outcome followed, in order
+	Kept     map[Key][]string // the names of all its commands, which the target may still keep
+	Pods     []KeptPod        // of all its steps, which the cluster may still keep
 	Adopted  []Notification
 
 	at      map[Key]int            // which record the outcome is: later ones have higher numbers
@@ -157,7 +157,7 @@ func (r *Runner) Run(ctx context.Context, book *playbooks.Playbook, inv *invento
 		return Summary{}, err
 	}
 	defer rn.machines.closeAll()
-	defer rn.left.clear(rn.background)
+	defer func() { rn.left.clear(rn.background, !rn.halted(ctx)) }()
 	defer rn.sweepPods()
 	rn.emit(RunStarted{Playbook: book.Path, Plan: r.Plan, Tasks: count(book), Resumed: r.Past != nil, Pending: r.Pending, At: started})
 	err := rn.plays(ctx)

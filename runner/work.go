@@ -56,8 +56,23 @@ func (x *hostTask) work(s *scope, item int, label string) *work {
 		w.cut = before.Unsettled
 		again := before.Status == Failed || before.Status == Unreachable || past.at[w.key] < x.since
 		w.changed = again && len(before.Notified) > 0
+		w.inherit(past.Kept[w.key])
 	}
 	return w
+}
+
+// inherit sees to it that the target forgets what an earlier life has written
+// down, but not what nobody has asked after yet.
+func (w *work) inherit(ids []string) {
+	if len(ids) == 0 {
+		return
+	}
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+		return slices.ContainsFunc(w.begun, func(i Intent) bool { return i.ID == id })
+	})
+	if t, err := w.aim(); err == nil {
+		w.x.play.run.left.inherit(t, ids)
+	}
 }
 
 // aim finds the target, once.

@@ -5,6 +5,7 @@ package incident
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -124,12 +125,15 @@ func (o object) described() (name, is string) {
 	return name, is
 }
 
-// nothingLeft demands that neither hosts nor cluster keep anything for a run that
-// is over.
-func (o Operator) nothingLeft(t *testing.T) {
+// nothingLeft demands that neither hosts nor cluster nor this machine keep
+// anything for a run that is over. What this machine kept before it is others'.
+func (o Operator) nothingLeft(t *testing.T, others []string) {
 	t.Helper()
 	for host, left := range o.everywhere(t, "ls /run/runbook 2>/dev/null | grep -v lock || true; ipset list -name | grep -i -e tmp -e runbook || true") {
 		require.Empty(t, strings.TrimSpace(left), host)
+	}
+	for _, kept := range keptHere(t) {
+		require.Contains(t, others, kept, "of this machine")
 	}
 	kinds, err := o.Lab.Kube(t.Context(), "api-resources", "--verbs=list", "--output=name")
 	require.NoError(t, err)
@@ -138,4 +142,12 @@ func (o Operator) nothingLeft(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, strings.TrimSpace(left), "objects with the label %s", label)
 	}
+}
+
+// keptHere is what this machine, as a target, keeps of commands.
+func keptHere(t *testing.T) []string {
+	t.Helper()
+	kept, err := filepath.Glob("/run/runbook/*")
+	require.NoError(t, err)
+	return slices.DeleteFunc(kept, func(path string) bool { return strings.HasPrefix(path, "/run/runbook/lock") })
 }

@@ -105,7 +105,7 @@ func TestDeathAtEveryTask(t *testing.T) {
 // dies has a playbook die at every task, and judges what is there then.
 func (o Operator) dies(t *testing.T, fault lab.Fault, d doomed, r *rand.Rand) {
 	t.Helper()
-	args := o.argsOf(t, d)
+	args, others := o.argsOf(t, d), keptHere(t)
 	var tasks []time.Duration
 	var want snapshot.Snapshot
 	var templates string
@@ -140,7 +140,7 @@ func (o Operator) dies(t *testing.T, fault lab.Fault, d doomed, r *rand.Rand) {
 			require.Equal(t, "0", counts["changed"], "%s: %s", host, d.proof)
 		}
 	}
-	o.nothingLeft(t)
+	o.nothingLeft(t, others)
 	require.Equal(t, d.healthy, o.probes(t).Healthy())
 }
 
