@@ -21,6 +21,9 @@ func (f calicoFacts) judgeSets(v *calicoVerdict) {
 		f.rewritten(v, e, own)
 	case f.hostReads(v, e):
 		v.class, v.remedies = "C", []string{remedyHost}
+		for _, set := range f.reader().unreadable() {
+			v.say("%s", f.describe(set))
+		}
 		v.remedy = "upgrade ipset and libipset13 on this host"
 		v.wont = "it does not change Calico's image: calico-node works with the host's ipset"
 	default:

@@ -120,6 +120,7 @@ func TestClassC(t *testing.T) {
 		}
 	}
 
+	all(t, o.diagnosed(t), "C", `ipset that complains is 7\.10, as this host has`)
 	was, err := o.Lab.Snapshot(t.Context())
 	require.NoError(t, err)
 	plan := o.call(t, "plan", Playbook)
