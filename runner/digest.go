@@ -16,12 +16,26 @@ import (
 func (rn *run) digest(c modules.Change, env map[string]string) Digest {
 	var d Digest
 	for _, s := range c.Steps {
-		d.Steps = append(d.Steps, rn.digestOf("step", fmt.Sprintf("%T", s), lasting(s), env))
+		d.Steps = append(d.Steps, rn.stepDigest(s, env))
 	}
 	for _, diff := range c.Diffs {
 		d.Diffs = append(d.Diffs, rn.digestOf("diff", "", diff, nil))
 	}
 	return d
+}
+
+func (rn *run) stepDigest(s modules.Step, env map[string]string) string {
+	return rn.digestOf("step", fmt.Sprintf("%T", s), lasting(s), env)
+}
+
+// unborn is what a plan has for the delete of an object that the plan itself
+// makes: the UID, to which an apply binds the delete, is the server's to give.
+func (rn *run) unborn(s modules.Step, env map[string]string) string {
+	if api, ok := s.(modules.APIStep); ok && api.Verb == modules.Delete {
+		api.UID = ""
+		s = api
+	}
+	return rn.stepDigest(s, env)
 }
 
 func (rn *run) digestOf(what, kind string, v any, env map[string]string) string {

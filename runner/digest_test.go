@@ -22,3 +22,19 @@ func TestDigestOfAWrite(t *testing.T) {
 	two.Path, two.Mode = one.Path, 0o644
 	assert.NotEqual(t, digest(one), digest(two))
 }
+
+// A plan that makes an object and takes it away again cannot know its UID; one of
+// an object that is there is held to that object.
+func TestDigestOfADelete(t *testing.T) {
+	rn := &run{Runner: &Runner{}}
+	planned := modules.APIStep{Verb: modules.Delete, Ref: modules.Ref{Kind: "pod", Name: "a"}}
+	now := planned
+	now.UID = "1234"
+	assert.NotEqual(t, rn.stepDigest(planned, nil), rn.stepDigest(now, nil))
+	assert.Equal(t, rn.stepDigest(planned, nil), rn.unborn(now, nil))
+	replaced := now
+	replaced.UID = "5678"
+	assert.NotEqual(t, rn.stepDigest(replaced, nil), rn.unborn(now, nil), "another object than the one that was reviewed")
+	now.Verb = modules.Patch
+	assert.Equal(t, rn.stepDigest(now, nil), rn.unborn(now, nil), "only a delete is bound to a UID")
+}

@@ -88,7 +88,7 @@ func (w *work) approved(c modules.Change, env map[string]string, first bool) err
 	now := w.x.play.run.digest(c, env)
 	drift := &DriftError{Listed: ok, Planned: planned}
 	for i, d := range now.Steps {
-		if !slices.Contains(planned.Digest.Steps, d) {
+		if !slices.Contains(planned.Digest.Steps, d) && !slices.Contains(planned.Digest.Steps, w.x.play.run.unborn(c.Steps[i], env)) {
 			drift.Steps = append(drift.Steps, c.Steps[i])
 		}
 	}
