@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -178,25 +179,26 @@ func TestNetMatrixAsksForReal(t *testing.T) {
 			m.Port, _ = strconv.Atoi(port)
 			m.Timeout = time.Second
 			cluster := &matrixCluster{podCluster: podCluster{pods: pods, path: path}}
-			first.mode, broken.mode = "", ""
+			first.mode.Store("")
+			broken.mode.Store("")
 			change := check(t, m, &fake{cluster: cluster})
 			require.Empty(t, diffLines(change))
 			require.Equal(t, 6, change.Vars["ok"])
 			require.Equal(t, map[string]any{"pod": "a", "node": "node-a", "ip": "127.0.0.2"}, change.Vars["agents"].([]any)[0])
 
-			broken.mode = "short"
+			broken.mode.Store("short")
 			change = check(t, m, &fake{cluster: cluster})
 			require.Equal(t, 4, change.Vars["ok"])
 			require.Len(t, change.Diffs, 2, "from each of the two others, the large one alone")
 			require.Equal(t, "65536 bytes from node-a to node-c (127.0.0.4)", change.Diffs[0].What)
 
-			broken.mode = "silent"
+			broken.mode.Store("silent")
 			change = check(t, m, &fake{cluster: cluster})
 			require.Len(t, change.Diffs, 4)
 			require.Equal(t, "no answer within 1s; 0 bytes came", change.Diffs[0].Have)
 			require.Equal(t, map[string]any{"from": "node-a", "to": "node-c", "size": 64, "error": "no answer within 1s; 0 bytes came"}, change.Vars["failures"].([]any)[0])
 
-			broken.mode = "missing"
+			broken.mode.Store("missing")
 			change = check(t, m, &fake{cluster: cluster})
 			require.Contains(t, change.Diffs[0].Have, "bytes came")
 			require.NotContains(t, change.Diffs[0].Have, "no answer")
@@ -205,18 +207,19 @@ func TestNetMatrixAsksForReal(t *testing.T) {
 }
 
 // matrixSource serves /SIZE, or what its mode says.
-type matrixSource struct{ mode string }
+type matrixSource struct{ mode atomic.Value }
 
 func (s *matrixSource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	size, err := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/"))
+	mode := s.mode.Load()
 	switch {
-	case s.mode == "silent":
+	case mode == "silent":
 		<-r.Context().Done()
 		return
-	case err != nil, s.mode == "missing":
+	case err != nil, mode == "missing":
 		http.NotFound(w, r)
 		return
-	case s.mode == "short":
+	case mode == "short":
 		size = min(size, 1400)
 	}
 	_, _ = w.Write(bytes.Repeat([]byte{'x'}, size))
