@@ -34,12 +34,12 @@ unit:
 # The program, killed: at every failpoint, which only a build with that tag has,
 # and at CRASH_KILLS random moments. The counts are printed.
 crash:
-	$(call timed,the program killed,$(GO) test -tags failpoint ./runner/failpoint ./runner/journal && $(GO) test -timeout 20m -v ./tests/crash)
+	$(call timed,the program killed,$(GO) test -tags failpoint ./runner/failpoint ./runner/journal && $(GO) test -count=1 -timeout 20m -v ./tests/crash)
 
 # One package after the other: there is one lab on a machine.
 lab-test:
 	@test "$$(uname)" = Linux || echo "the lab cannot run here: it needs Linux"
-	$(call timed,tests on the lab,$(GO) test -p 1 -timeout 40m -v $$($(GO) list ./tests/... | grep -v /tests/crash))
+	$(call timed,tests on the lab,$(GO) test -count=1 -p 1 -timeout 40m -v $$($(GO) list ./tests/... | grep -v /tests/crash))
 
 # As root on Debian: install what is missing, upgrade nothing.
 deps:
