@@ -32,7 +32,8 @@ unit:
 	$(call timed,unit tests and their parts,{ $(PARTS); } && $(GO) test -race -timeout 15m $(UNIT))
 
 # The program, killed: at every failpoint, which only a build with that tag has,
-# and at CRASH_KILLS random moments. The counts are printed.
+# and at CRASH_KILLS random moments. The counts are printed. Go does not see that
+# these tests, and the lab's, build the program: they are run anew each time.
 crash:
 	$(call timed,the program killed,$(GO) test -tags failpoint ./runner/failpoint ./runner/journal && $(GO) test -count=1 -timeout 20m -v ./tests/crash)
 
