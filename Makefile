@@ -42,7 +42,7 @@ crash:
 # One package after the other: there is one lab on a machine.
 lab-test:
 	@test "$$(uname)" = Linux || echo "the lab cannot run here: it needs Linux"
-	$(call timed,tests on the lab,$(GO) test -count=1 -p 1 -timeout 40m -v $$($(GO) list ./tests/... | grep -v /tests/crash))
+	$(call timed,tests on the lab,$(GO) test -count=1 -p 1 -timeout 70m -v $$($(GO) list ./tests/... | grep -v /tests/crash))
 
 # As root on Debian: install what is missing, upgrade nothing.
 deps:

@@ -56,12 +56,11 @@ func TestThePlanIsTrue(t *testing.T) {
 	}
 }
 
-// TestTheIncidentsPlanIsTrue is the same on each fault that the playbook cures.
+// TestTheIncidentsPlanIsTrue is the same on the faults of which the plan has most.
 func TestTheIncidentsPlanIsTrue(t *testing.T) {
-	for _, fault := range []lab.Fault{lab.ClassA, lab.ClassB, lab.ClassC} {
+	for _, fault := range []lab.Fault{lab.ClassA, lab.ClassC} {
 		t.Run(string(fault), func(t *testing.T) {
 			o := faulty(t, fault)
-			require.NoError(t, o.Lab.SwitchCreator(t.Context(), false))
 			before, err := o.Lab.Snapshot(t.Context())
 			require.NoError(t, err)
 			after := o.provePlan(t, before, []string{Playbook})
