@@ -190,24 +190,13 @@ func brokenNeverReady(t *testing.T, ctx context.Context, l *Lab) {
 func apiIsOutOfReach(t *testing.T, ctx context.Context, l *Lab) {
 	require.NoError(t, l.Reset(ctx, ClassD))
 	agents := func(ctx context.Context, want string) error {
-		pods, err := l.pods(ctx)
-		if err != nil {
-			return err
-		}
-		for _, p := range pods {
-			if !p.calico() {
-				continue
-			}
-			log, err := l.Kube(ctx, "logs", "-n", p.Namespace, p.Name)
-			if err != nil {
-				return err
-			}
+		return l.agentLogs(ctx, func(node, log string) error {
 			require.NotContains(t, log, "ipset")
 			if !strings.Contains(log, want) {
-				return fmt.Errorf("the agent on %s does not say %q: %s", p.Node, want, log)
+				return fmt.Errorf("the agent on %s does not say %q: %s", node, want, log)
 			}
-		}
-		return nil
+			return nil
+		})
 	}
 	require.NoError(t, poll(ctx, time.Minute, func(ctx context.Context) error {
 		return agents(ctx, `Failed to reach the datastore, retrying... address="10.96.0.1:443"`)

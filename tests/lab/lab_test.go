@@ -135,24 +135,34 @@ func agentsGiveUp(t *testing.T, ctx context.Context, l *Lab) {
 func agentsSay(t *testing.T, ctx context.Context, l *Lab, complaint string) {
 	t.Helper()
 	require.NoError(t, poll(ctx, time.Minute, func(ctx context.Context) error {
-		pods, err := l.pods(ctx)
+		return l.agentLogs(ctx, func(node, log string) error {
+			if !strings.Contains(log, complaint) || !strings.Contains(log, "[PANIC]") {
+				return fmt.Errorf("the agent on %s has not given up for the incident's reason: %s", node, log)
+			}
+			return nil
+		})
+	}))
+}
+
+// agentLogs judges the log of every calico-node pod, to the first error.
+func (l *Lab) agentLogs(ctx context.Context, judge func(node, log string) error) error {
+	pods, err := l.pods(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range pods {
+		if !p.calico() {
+			continue
+		}
+		log, err := l.Kube(ctx, "logs", "-n", p.Namespace, p.Name)
+		if err == nil {
+			err = judge(p.Node, log)
+		}
 		if err != nil {
 			return err
 		}
-		for _, p := range pods {
-			if !p.calico() {
-				continue
-			}
-			log, err := l.Kube(ctx, "logs", "-n", p.Namespace, p.Name)
-			if err != nil {
-				return err
-			}
-			if !strings.Contains(log, complaint) || !strings.Contains(log, "[PANIC]") {
-				return fmt.Errorf("the agent on %s has not given up for the incident's reason: %s", p.Node, log)
-			}
-		}
-		return nil
-	}))
+	}
+	return nil
 }
 
 func everythingIsDown(t *testing.T, ctx context.Context, l *Lab) {
