@@ -152,7 +152,7 @@ func TestOneHostOffTheNetwork(t *testing.T) {
 	o := faulty(t, lab.ClassC)
 	require.NoError(t, o.Lab.Unplug(t.Context(), "node008"))
 	t.Cleanup(func() { require.NoError(t, o.Lab.Plug(context.WithoutCancel(t.Context()), "node008")) })
-	apply := o.call(t, "apply", "--yes", Playbook, "-e", "recovery_timeout=5", "-e", "rollout_timeout=30", "-e", "ready_timeout=10")
+	apply := o.call(t, "apply", "--yes", Playbook, "-e", "recovery_timeout=5", "-e", "rollout_timeout=30", "-e", "ready_timeout=10", "-e", "clean_timeout=10")
 	require.Equal(t, 4, apply.Code)
 	require.Regexp(t, `fatal: \[node008\]: UNREACHABLE! => .*10\.0\.0\.114`, apply.Stdout)
 	counts := recap(t, apply.Stdout)
@@ -178,7 +178,7 @@ func TestAHeldLockIsWaitedForAndNamed(t *testing.T) {
 
 	time.AfterFunc(5*time.Second, func() { _ = release() })
 	waited := o.call(t, "apply", "--yes", Playbook, "-l", "node005", "-e", "apt_lock_timeout=120",
-		"-e", "recovery_timeout=2", "-e", "rollout_timeout=3", "-e", "ready_timeout=3")
+		"-e", "recovery_timeout=2", "-e", "rollout_timeout=3", "-e", "ready_timeout=3", "-e", "clean_timeout=3")
 	require.Equal(t, "1", recap(t, waited.Stdout)["node005"]["changed"])
 }
 
