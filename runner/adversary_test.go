@@ -378,3 +378,34 @@ func TestWhatIsDoneAgainHasChangedSomething(t *testing.T) {
 	require.Equal(t, 1, count1(l.did(), "h1: do h"))
 	require.Empty(t, l.pending())
 }
+
+// TestAHostThatWasLostIsCleanedUpAfterOnceMore: what was done without it after the
+// loss is done again after the retry, as it is after a failure.
+func TestAHostThatWasLostIsCleanedUpAfterOnceMore(t *testing.T) {
+	l := newLives(t, `
+- hosts: web
+  gather_facts: false
+  tasks:
+  - block:
+    - {name: before, command: do before}
+    - {name: breaks, command: "{{ 'lost' if colour == 'blue' else 'do work' }}"}
+    - {name: then, command: do then}
+    rescue:
+    - {name: note, command: "note {{ inventory_hostname }}", delegate_to: h1}
+    always:
+    - {name: clean, command: "clean {{ inventory_hostname }}", delegate_to: h1}
+`)
+	l.live(0)
+	require.True(t, l.summary.Unreachable)
+	require.Equal(t, 1, count1(l.did(), "h1: note h2"))
+	require.Equal(t, 1, count1(l.did(), "h1: clean h2"))
+	require.Equal(t, 0, count1(l.did(), "h2: do then"))
+	l.fleet.mended = true
+	l.live(0)
+	require.Equal(t, Summary{Changes: true}, l.summary)
+	require.Equal(t, 1, count1(l.did(), "h2: do before"))
+	require.Equal(t, 1, count1(l.did(), "h2: do then"))
+	require.Equal(t, 1, count1(l.did(), "h1: note h2"))
+	require.Equal(t, 2, count1(l.did(), "h1: clean h2"))
+	require.Equal(t, 1, count1(l.did(), "h1: clean h3"))
+}

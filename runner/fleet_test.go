@@ -28,6 +28,7 @@ type fleet struct {
 	mu        sync.Mutex
 	did       []string // "host: command", sorted by whoever asks
 	away      []string // hosts that cannot be reached
+	mended    bool     // "lost" is a command as any other
 	tries     map[string]int
 	became    []string
 	passwords []string                  // of those who became somebody else
@@ -125,7 +126,7 @@ func (h *fleetHost) carryOut(ctx context.Context, r modules.Run) (modules.Output
 	h.fleet.did = append(h.fleet.did, h.name+": "+text)
 	words := strings.Fields(text)
 	switch {
-	case words[0] == "lost":
+	case words[0] == "lost" && !h.fleet.mended:
 		return modules.Output{}, gone{}
 	case words[0] == "untold":
 		return modules.Output{}, untold{}

@@ -52,10 +52,8 @@ func (p *play) block(ctx context.Context, b *playbooks.Block, hosts []*host, gua
 	if err != nil {
 		return nil, err
 	}
-	if len(b.Rescue) > 0 {
-		if err := p.rescue(ctx, b, hosts, guarded); err != nil {
-			return nil, err
-		}
+	if err := p.rescue(ctx, b, hosts, guarded); err != nil {
+		return nil, err
 	}
 	if err := p.always(ctx, b, hosts, guarded); err != nil {
 		return nil, err
@@ -118,19 +116,31 @@ func enter(hosts []*host) (leave func()) {
 	}
 }
 
+// rescue takes back the hosts that failed in the block. For those that it lost it
+// does what can be done without them, and they stay lost.
 func (p *play) rescue(ctx context.Context, b *playbooks.Block, hosts []*host, guarded bool) error {
-	var fallen []*host
+	if len(b.Rescue) == 0 {
+		return nil
+	}
+	var on []*host
 	for _, h := range hosts {
-		if h.failed && !h.unreachable && !h.drifted {
+		switch {
+		case h.drifted:
+		case h.unreachable:
+			on = append(on, h)
+		case h.failed:
 			h.failed, p.rescued = false, true
-			fallen = append(fallen, h)
+			on = append(on, h)
 		}
 	}
-	_, err := p.list(ctx, b.Rescue, fallen, guarded)
+	leave := p.cleanUp(on)
+	_, err := p.list(ctx, b.Rescue, on, guarded)
+	leave()
 	return err
 }
 
-// always runs on failed hosts too, which stay failed whatever comes of it.
+// always runs on failed hosts too, which stay failed whatever comes of it, and for
+// lost ones, as a rescue does.
 func (p *play) always(ctx context.Context, b *playbooks.Block, hosts []*host, guarded bool) error {
 	if len(b.Always) == 0 {
 		return nil
@@ -143,18 +153,39 @@ func (p *play) always(ctx context.Context, b *playbooks.Block, hosts []*host, gu
 			fallen = append(fallen, h)
 		}
 	}
-	aborted := p.aborted
-	p.aborted = false
+	leave := p.cleanUp(hosts)
 	_, err := p.list(ctx, b.Always, hosts, guarded)
-	p.aborted = p.aborted || aborted
+	leave()
 	for _, h := range fallen {
 		h.failed = true
 	}
 	return err
 }
 
+// cleanUp lets tasks run for hosts that are lost, and in a play that was aborted,
+// until leave is called. What needs such a host itself fails as unreachable, and
+// the next task has its turn all the same: a node that does not come back can
+// still be taken out of its load balancer.
+func (p *play) cleanUp(hosts []*host) (leave func()) {
+	var lost []*host
+	for _, h := range hosts {
+		if h.unreachable {
+			h.unreachable, h.cleaning = false, true
+			lost = append(lost, h)
+		}
+	}
+	aborted := p.aborted
+	p.aborted = false
+	return func() {
+		p.aborted = p.aborted || aborted
+		for _, h := range lost {
+			h.unreachable, h.cleaning = true, false
+		}
+	}
+}
+
 // thresholds stops the play where a task failed on more hosts than it may. What
-// a rescue may still take back does not count yet.
+// a rescue may still take back does not count yet; a lost host it never does.
 func (p *play) thresholds(t *playbooks.Task, hosts []*host, guarded bool) error {
 	var failed, lost int
 	for _, h := range hosts {
@@ -165,10 +196,7 @@ func (p *play) thresholds(t *playbooks.Task, hosts []*host, guarded bool) error 
 			lost++
 		}
 	}
-	if failed+lost == 0 {
-		return nil
-	}
-	if guarded {
+	if lost == 0 && (failed == 0 || guarded) {
 		return nil
 	}
 	s := p.scope(hosts[0], t.Layers)
@@ -178,12 +206,12 @@ func (p *play) thresholds(t *playbooks.Task, hosts []*host, guarded bool) error 
 	}
 	if fatal {
 		for _, h := range hosts {
-			h.failed = h.failed || !h.unreachable
+			h.failed = h.failed || !h.unreachable && !guarded
 		}
 		p.aborted = true
 		return nil
 	}
-	if p.play.MaxFailPercentage == nil {
+	if p.play.MaxFailPercentage == nil || guarded {
 		return nil
 	}
 	percent, err := p.play.MaxFailPercentage.Int(s)

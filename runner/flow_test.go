@@ -64,15 +64,61 @@ func TestFlow(t *testing.T) {
   handlers:
   - {name: first, command: "true", listen: topic}
 `, want: "a h1 changed, a h2 skipped, a h3 skipped, first h1 changed, b h1 ok, b h2 ok, b h3 ok"},
-		{name: "an unreachable host is not rescued", play: head + `
+		{name: "what can be done without a lost host is done, and it stays lost", play: head + `
   tasks:
   - block:
     - {name: a, ping: }
     rescue:
-    - {name: r, command: "true"}
+    - {name: why, debug: {msg: "{{ ansible_failed_task.name }}: {{ ansible_failed_result.msg }}"}}
+    - {name: on it, ping: }
+    - {name: elsewhere, ping: , delegate_to: h1}
+    always:
+    - {name: z, debug: {msg: z}}
+    - {name: once, command: "true", run_once: true}
   - {name: after, command: "true"}
 `, with: func(_ *Runner, f *fleet) { f.away = []string{"h2"} },
-			want: "a h1 ok, a h2 unreachable, a h3 ok, after h1 changed, after h3 changed"},
+			want: "a h1 ok, a h2 unreachable, a h3 ok, why h2 ok, on it h2 unreachable, elsewhere h2 ok, z h1 ok, z h2 ok, z h3 ok, " +
+				"once h1 changed, after h1 changed, after h3 changed"},
+		{name: "a block around has its turn too", play: head + `
+  tasks:
+  - block:
+    - block:
+      - {name: a, ping: }
+      always:
+      - {name: inner, debug: {msg: z}, when: colour == 'blue'}
+    - {name: b, command: "true"}
+    rescue:
+    - {name: outer, debug: {msg: z}}
+    always:
+    - {name: last, debug: {msg: z}}
+`, with: func(_ *Runner, f *fleet) { f.away = []string{"h2"} },
+			want: "a h1 ok, a h2 unreachable, a h3 ok, inner h1 skipped, inner h2 ok, inner h3 skipped, b h1 changed, b h3 changed, outer h2 ok, last h1 ok, last h2 ok, last h3 ok"},
+		{name: "no rescue takes a lost host back: it is fatal where any error is", play: head + `
+  any_errors_fatal: true
+  tasks:
+  - block:
+    - {name: a, ping: }
+    - {name: b, command: "true"}
+    rescue:
+    - {name: r, debug: {msg: r}}
+    always:
+    - {name: z, debug: {msg: z}}
+  - {name: after, command: "true"}
+- hosts: web
+  gather_facts: false
+  tasks:
+  - {name: next play, command: "true"}
+`, with: func(_ *Runner, f *fleet) { f.away = []string{"h2"} },
+			want: "a h1 ok, a h2 unreachable, a h3 ok, r h2 ok, z h1 ok, z h2 ok, z h3 ok, no more hosts left"},
+		{name: "a batch that loses a host is cleaned up, and the next begins", play: head + `
+  serial: 2
+  tasks:
+  - block:
+    - {name: a, ping: }
+    always:
+    - {name: z, debug: {msg: z}}
+`, with: func(_ *Runner, f *fleet) { f.away = []string{"h2"} },
+			want: "a h1 ok, a h2 unreachable, z h1 ok, z h2 ok, a h3 ok, z h3 ok"},
 		{name: "any_errors_fatal stops all", play: head + `
   any_errors_fatal: true
   tasks:

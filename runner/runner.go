@@ -129,6 +129,7 @@ type host struct {
 	facts, set  playbooks.Layer
 	failed      bool // out of the play, unless a rescue takes it back
 	unreachable bool // out of the run
+	cleaning    bool // out of the run, and what a rescue or always does without it is under way
 	ended       bool // end_host: out of the play, with honour
 	drifted     bool // out of the run, as it is not what the signed plan says
 	pending     bool // a plan: an earlier task would change it

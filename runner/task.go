@@ -82,14 +82,19 @@ func (p *play) task(ctx context.Context, t *playbooks.Task, hosts []*host, how t
 	return p.going(hosts), nil
 }
 
-// chosen is the host that does what is to be done once: the first, or in a
-// resumed run the one that did it.
+// chosen is the host that does what is to be done once: the first that is not
+// lost, or in a resumed run the one that did it.
 func (p *play) chosen(t *playbooks.Task, hosts []*host) *host {
 	if past := p.run.Past; past != nil {
 		for _, h := range hosts {
 			if past.knows(p.next(t, h)) {
 				return h
 			}
+		}
+	}
+	for _, h := range hosts {
+		if !h.cleaning {
+			return h
 		}
 	}
 	return hosts[0]
@@ -125,14 +130,17 @@ func (p *play) record(t *playbooks.Task, h *host, d done, how turn, counts bool)
 	case WouldChange, WouldRun, Unknown:
 		h.pending = true
 	case Unreachable:
+		if h.cleaning {
+			return // what it was lost by is told, not that it still is
+		}
 		h.unreachable = true
+		p.explain(t, h, d)
 	case Failed:
 		if r.Ignored {
 			return
 		}
 		h.failed, h.drifted = true, h.drifted || d.drifted
-		h.set["ansible_failed_task"] = failedTask(t, p.scope(h, t.Layers))
-		h.set["ansible_failed_result"] = d.value
+		p.explain(t, h, d)
 		if !how.guarded {
 			p.failures++
 		}
@@ -169,6 +177,12 @@ func (p *play) notify(t *playbooks.Task, h *host, d done) {
 	for _, c := range d.calls {
 		p.call(c.handler, h, calling{c.how, d.at})
 	}
+}
+
+// explain tells a rescue what failed.
+func (p *play) explain(t *playbooks.Task, h *host, d done) {
+	h.set["ansible_failed_task"] = failedTask(t, p.scope(h, t.Layers))
+	h.set["ansible_failed_result"] = d.value
 }
 
 // failedTask is what a rescue reads of the task that failed.
