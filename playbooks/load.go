@@ -17,7 +17,7 @@ import (
 // a host is contacted.
 func Load(path string) (*Playbook, source.Errors) {
 	files := &source.Files{}
-	f, err := read(files, path)
+	f, carried, err := read(files, path)
 	if err != nil {
 		return nil, source.Errors{{Msg: "playbook: " + err.Error()}}
 	}
@@ -25,7 +25,7 @@ func Load(path string) (*Playbook, source.Errors) {
 	if err != nil {
 		return nil, source.Errors{{Msg: "playbook: " + err.Error()}}
 	}
-	book, errs := parse(f, dir, files)
+	book, errs := parse(f, dir, carried, files)
 	if book != nil {
 		book.Path = path
 	}
@@ -36,16 +36,21 @@ func Load(path string) (*Playbook, source.Errors) {
 func Parse(f *source.File, dir string) (*Playbook, source.Errors) {
 	files := &source.Files{}
 	files.Add(f.Name, f.Data)
-	return parse(f, dir, files)
+	return parse(f, dir, false, files)
 }
 
-// parse is Parse that remembers in files what it reads.
-func parse(f *source.File, dir string, files *source.Files) (*Playbook, source.Errors) {
+// parse is Parse that remembers in files what it reads. A playbook that the
+// program carries has what it imports from there.
+func parse(f *source.File, dir string, carried bool, files *source.Files) (*Playbook, source.Errors) {
 	n, errs := source.Parse(f)
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	r := reader{file: f, dir: dir, files: files}
+	r := reader{file: f, dir: dir, at: dir, carried: carried, files: files}
+	r.within = []string{filepath.Join(dir, filepath.Base(f.Name))}
+	if carried {
+		r.at, r.within = ".", []string{filepath.Base(f.Name)}
+	}
 	book := &Playbook{Path: f.Name, Dir: dir, read: files}
 	if n.Kind != yaml.SequenceNode {
 		r.fail(n, "a playbook is a list of plays, found %s", source.Kind(n)).Try(`start a play with "- hosts: ..."`)
@@ -69,10 +74,13 @@ func parse(f *source.File, dir string, files *source.Files) (*Playbook, source.E
 
 // reader turns nodes into what they mean and collects what is wrong.
 type reader struct {
-	file  *source.File
-	dir   string
-	files *source.Files
-	errs  source.Errors
+	file    *source.File
+	dir     string   // of the playbook
+	at      string   // of this file; of a carried one, within those
+	carried bool     // the program carries the playbook
+	within  []string // this file, and what imports it, outermost first
+	files   *source.Files
+	errs    source.Errors
 }
 
 func (r *reader) fail(n *yaml.Node, format string, args ...any) *source.Error {

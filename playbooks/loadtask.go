@@ -45,6 +45,12 @@ func (r *reader) nodes(keyword string, n *yaml.Node, inherited Keywords) []Node 
 		switch {
 		case item.Kind != yaml.MappingNode:
 			r.fail(item, "a task is a mapping of keywords, found %s", shown(item)).Try(`write "- name: ..." and the module below it`)
+		case importKey(item) != nil && keyword == "handlers":
+			r.fail(importKey(item), "import_tasks is not supported yet in handlers")
+		case importKey(item) != nil:
+			if b := r.imported(item, inherited); b != nil {
+				list = append(list, b)
+			}
 		case has(item, "block"):
 			list = append(list, r.block(item, inherited, keyword == "handlers"))
 		default:

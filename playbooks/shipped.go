@@ -59,20 +59,20 @@ func Summary(name string) string {
 
 // read is the playbook at a path; where nothing is there, NAME and
 // playbooks/NAME.yaml mean the one of that name that the program carries.
-func read(files *source.Files, file string) (*source.File, error) {
-	f, err := files.Read(file)
+func read(files *source.Files, file string) (f *source.File, carried bool, err error) {
+	f, err = files.Read(file)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return f, err
+		return f, false, err
 	}
 	name := strings.TrimSuffix(path.Base(file), ".yaml")
 	if file != name && file != "playbooks/"+name+".yaml" {
-		return nil, err
+		return nil, false, err
 	}
 	data, missing := shipped.ReadFile(name + ".yaml")
 	if missing != nil {
-		return nil, err
+		return nil, false, err
 	}
 	name = "playbooks/" + name + ".yaml"
 	files.Add(source.Carried+name, data)
-	return &source.File{Name: name, Data: data}, nil
+	return &source.File{Name: name, Data: data}, true, nil
 }
