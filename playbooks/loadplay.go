@@ -1,6 +1,7 @@
 package playbooks
 
 import (
+	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -93,7 +94,7 @@ func (r *reader) hosts(n *yaml.Node) *Text {
 	return t
 }
 
-// serial reads a count, a percentage, or a list of these.
+// serial reads a count, a percentage, a template that gives one, or a list of these.
 func (r *reader) serial(n *yaml.Node) []Batch {
 	items := []*yaml.Node{n}
 	if n.Kind == yaml.SequenceNode {
@@ -101,20 +102,58 @@ func (r *reader) serial(n *yaml.Node) []Batch {
 	}
 	var batches []Batch
 	for _, item := range items {
-		text, isPercent := strings.CutSuffix(strings.TrimSpace(item.Value), "%")
-		number, err := strconv.ParseFloat(text, 64)
-		switch {
-		case item.Kind == yaml.ScalarNode && jinja.HasTemplate(item.Value):
-			r.fail(item, `templates in "serial" are not supported yet`)
-		case err != nil || !(number > 0) || number > 1e6 || isPercent && number > 100 || !isPercent && number != float64(int(number)):
-			r.fail(item, `"serial" wants a number of hosts or a percentage such as "30%%", found %s`, shown(item))
-		case isPercent:
-			batches = append(batches, Batch{Percent: number})
-		default:
-			batches = append(batches, Batch{Count: int(number)})
+		if item.Kind == yaml.ScalarNode && jinja.HasTemplate(item.Value) {
+			if t := r.text("serial", item); t != nil {
+				batches = append(batches, Batch{Text: t})
+			}
+			continue
 		}
+		b, ok := batchOf(item.Value)
+		if item.Kind != yaml.ScalarNode || !ok {
+			r.fail(item, wantsBatch+", found %s", shown(item))
+			continue
+		}
+		batches = append(batches, b)
 	}
 	return batches
+}
+
+const wantsBatch = `"serial" wants a number of hosts or a percentage such as "30%%"`
+
+// batchOf reads a count of hosts, or a percentage.
+func batchOf(text string) (Batch, bool) {
+	digits, isPercent := strings.CutSuffix(strings.TrimSpace(text), "%")
+	number, err := strconv.ParseFloat(digits, 64)
+	switch {
+	case err != nil || !(number > 0) || number > 1e6 || isPercent && number > 100 || !isPercent && number != float64(int(number)):
+		return Batch{}, false
+	case isPercent:
+		return Batch{Percent: number}, true
+	}
+	return Batch{Count: int(number)}, true
+}
+
+// Batches are the entries of serial, with what their templates come to.
+func (p *Play) Batches(s jinja.Scope) ([]Batch, error) {
+	var all []Batch
+	for _, b := range p.Serial {
+		if b.Text == nil {
+			all = append(all, b)
+			continue
+		}
+		items, err := b.Text.Items(s)
+		if err != nil {
+			return nil, fmt.Errorf("%s: serial: %w", b.Text.Pos, err)
+		}
+		for _, item := range items {
+			one, ok := batchOf(item)
+			if !ok {
+				return nil, b.Text.Pos.Errorf(len([]rune(b.Text.Source)), wantsBatch+", found %q", item)
+			}
+			all = append(all, one)
+		}
+	}
+	return all, nil
 }
 
 // playVars reads vars, and vars_files above them.

@@ -40,10 +40,12 @@ type Play struct {
 	Keywords
 }
 
-// Batch is one entry of serial: a count, or a percentage of the play's hosts.
+// Batch is one entry of serial: a count, a percentage of the play's hosts, or a
+// template that gives either, or a list (Play.Batches).
 type Batch struct {
 	Count   int
 	Percent float64
+	Text    *Text
 }
 
 // Node is what a list of tasks holds: *Task or *Block.

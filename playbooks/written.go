@@ -2,6 +2,7 @@ package playbooks
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -46,6 +47,37 @@ func (t *Text) Render(s jinja.Scope) (string, error) {
 		return "", &UnknownError{u.Reason}
 	}
 	return jinja.Text(v), nil
+}
+
+// Items gives the text as a list of one, or where the template gives a list, each
+// of its items as text.
+func (t *Text) Items(s jinja.Scope) ([]string, error) {
+	if t == nil || t.template == nil {
+		return []string{t.String()}, nil
+	}
+	v, err := t.template.Render(s)
+	if err != nil {
+		return nil, err
+	}
+	switch v := v.(type) {
+	case jinja.Unknown:
+		return nil, &UnknownError{v.Reason}
+	case *jinja.List:
+		items := make([]string, len(v.Items))
+		for i, item := range v.Items {
+			if u, unknown := item.(jinja.Unknown); unknown {
+				return nil, &UnknownError{u.Reason}
+			}
+			items[i] = jinja.Text(item)
+		}
+		return items, nil
+	}
+	return []string{jinja.Text(v)}, nil
+}
+
+// Reads says whether the templates in the text read a variable.
+func (t *Text) Reads(name string) bool {
+	return t != nil && t.template != nil && slices.Contains(t.template.Names(), name)
 }
 
 // Int gives the number for one host; the message of an error names the text.

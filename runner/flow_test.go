@@ -119,6 +119,22 @@ func TestFlow(t *testing.T) {
     - {name: z, debug: {msg: z}}
 `, with: func(_ *Runner, f *fleet) { f.away = []string{"h2"} },
 			want: "a h1 ok, a h2 unreachable, z h1 ok, z h2 ok, a h3 ok, z h3 ok"},
+		{name: "hosts in the order that an earlier play has found, in batches of a size that a variable gives", play: head + `
+  tasks:
+  - {name: order, set_fact: {turns: [h3, h1, h2]}, run_once: true}
+- hosts: "{{ hostvars['h1'].turns }}"
+  gather_facts: false
+  vars: {size: 2}
+  serial: ["{{ size }}", "100%"]
+  tasks:
+  - {name: a, command: "true"}
+  - {name: b, command: "true"}
+- hosts: "{{ hostvars['h1'].turns[:2] | join(':') }}:!h1"
+  gather_facts: false
+  serial: "{{ [1, '50%'] }}"
+  tasks:
+  - {name: c, command: "true"}
+`, want: "order h1 ok, a h1 changed, a h3 changed, b h1 changed, b h3 changed, a h2 changed, b h2 changed, c h3 changed"},
 		{name: "any_errors_fatal stops all", play: head + `
   any_errors_fatal: true
   tasks:
@@ -356,4 +372,27 @@ func TestACommandThatNeverRanHasNoExitCode(t *testing.T) {
 `)
 	require.NotContains(t, got.result("a", "h1").Vars, "rc")
 	require.Equal(t, 1, got.result("b", "h2").Vars["rc"])
+}
+
+// TestHostsThatAPlanCannotKnow: they hang on what a command prints.
+func TestHostsThatAPlanCannotKnow(t *testing.T) {
+	const text = `
+- hosts: h1
+  gather_facts: false
+  tasks: [{name: who, command: echo h2, register: who}]
+- hosts: "{{ hostvars['h1'].who.stdout }}"
+  gather_facts: false
+  tasks: [{name: a, command: "true"}]
+`
+	plan := carry(t, text, planning)
+	require.NoError(t, plan.err)
+	require.Equal(t, []string{"who h1 run", `which hosts it is for is known after apply: the result of "who"`}, plan.lines())
+	require.Equal(t, []string{"who h1 changed", "a h2 changed"}, carry(t, text).lines())
+
+	wrong := carry(t, strings.Replace(text, ".who.stdout", ".stdout", 1))
+	require.ErrorContains(t, wrong.err, "site.yaml:5:14: ")
+	wrong = carry(t, strings.Replace(text, "who.stdout }}", "who.stdout }}x", 1))
+	require.ErrorContains(t, wrong.err, `site.yaml:5:11: no host or group is called "h2x"`)
+	wrong = carry(t, strings.Replace(text, "gather_facts: false\n  tasks: [{name: a", "serial: '{{ who | default(0) }}'\n  tasks: [{name: a", 1))
+	require.ErrorContains(t, wrong.err, `"serial" wants a number of hosts or a percentage such as "30%", found "0"`)
 }

@@ -3,6 +3,7 @@ package runner
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"runbook/inventory"
 	"runbook/playbooks"
@@ -19,6 +20,9 @@ func (rn *run) patterns() error {
 	}
 	for _, written := range rn.book.Plays {
 		p := &play{run: rn, play: written}
+		if p.late() {
+			continue
+		}
 		found, err := p.selected()
 		if err != nil {
 			mistakes = append(mistakes, placed(err, written.Hosts))
@@ -46,14 +50,18 @@ func placed(err error, at *playbooks.Text) *source.Error {
 	return &here
 }
 
-// selected is whom the play's pattern means.
+// selected is whom the play's pattern, or its list of patterns, means.
 func (p *play) selected() ([]*inventory.Host, error) {
-	pattern, err := p.play.Hosts.Render(p.outside())
+	patterns, err := p.play.Hosts.Items(p.outside())
 	if err != nil {
 		return nil, err
 	}
-	return p.run.inventory.Select(pattern)
+	return p.run.inventory.Select(strings.Join(patterns, ","))
 }
+
+// late says that the play's hosts hang on what earlier plays find out, and are not
+// known before it begins.
+func (p *play) late() bool { return p.play.Hosts.Reads("hostvars") }
 
 // limit is the set of hosts that --limit names; nil without one. The controller
 // itself is never left out: its tasks are about the others.

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,16 +38,27 @@ func (rn *run) play(ctx context.Context, number int) error {
 	written := rn.book.Plays[number-1]
 	p := &play{run: rn, play: written, number: number, title: rn.playNames[number-1], places: places(written), visits: map[visitor]int{}}
 	p.called = handlerNames(written)
-	if err := p.findHosts(); err != nil {
-		return err
+	reason := "no hosts matched"
+	var unknown *playbooks.UnknownError
+	err := p.findHosts()
+	p.others.forget()
+	switch {
+	case errors.As(err, &unknown) && rn.Plan:
+		reason, p.hosts = "which hosts it is for is "+unknown.Error(), nil
+	case err != nil:
+		return placed(err, written.Hosts)
 	}
 	if len(p.hosts) == 0 {
 		rn.emit(PlayStarted{Name: p.title, At: time.Now()})
-		rn.emit(PlayStopped{Reason: "no hosts matched", At: time.Now()})
+		rn.emit(PlayStopped{Reason: reason, At: time.Now()})
 		return nil
 	}
 	p.learnSecrets()
-	cut := batches(p.hosts, written.Serial)
+	serial, err := written.Batches(p.outside())
+	if err != nil {
+		return err
+	}
+	cut := batches(p.hosts, serial)
 	for i, batch := range cut {
 		p.batch, p.failures, p.ended = batch, 0, false
 		p.notified = map[*playbooks.Task]map[*host]calling{}
@@ -85,6 +97,9 @@ func (p *play) name() (string, error) {
 	s := p.outside()
 	name, err := p.play.Name.Render(s)
 	if name == "" && err == nil {
+		if p.late() {
+			return p.play.Hosts.String(), nil
+		}
 		name, err = p.play.Hosts.Render(s)
 	}
 	return name, err

@@ -76,10 +76,20 @@ func (p *play) scopeAt(h *host, own []playbooks.Layer, depth int) *scope {
 	return s
 }
 
-// outside is what the play itself sees, before it has hosts: its variables and -e.
+// outside is what the play itself sees, before it has hosts: its variables, -e, the
+// groups, and what earlier plays know of hosts.
 func (p *play) outside() *scope {
 	layers := append(p.play.Vars[:len(p.play.Vars):len(p.play.Vars)], p.run.extra)
-	return &scope{layers: layers, magic: func(string) (jinja.Value, bool) { return nil, false }}
+	magic := func(name string) (jinja.Value, bool) {
+		switch name {
+		case "groups":
+			return jinja.FromGo(p.run.inventory.Groups()), true
+		case "hostvars":
+			return p.hostvars(0)
+		}
+		return nil, false
+	}
+	return &scope{layers: layers, magic: magic, names: []string{"groups", "hostvars"}}
 }
 
 func (p *play) magic(h *host, name string, depth int) (jinja.Value, bool) {
