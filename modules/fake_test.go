@@ -18,6 +18,7 @@ type fake struct {
 	errs      map[string]error    // by command line, path or URL: it cannot be asked
 	cluster   Cluster             // nil: there is none
 	predicted []Effect            // what earlier tasks of the plan would have done
+	run       RunName             // none: a plan
 
 	mu    sync.Mutex
 	asked []string // command lines, paths and URLs, in order
@@ -45,6 +46,8 @@ func (f *fake) Cluster(context.Context) (Cluster, error) {
 	}
 	return f.cluster, nil
 }
+
+func (f *fake) Run() RunName { return f.run }
 
 func (f *fake) Predicted(thing Thing, name string) (Effect, bool) {
 	for _, e := range f.predicted {

@@ -88,6 +88,8 @@ func (h *here) Fetch(context.Context, Request) (Response, error) {
 
 func (h *here) Cluster(context.Context) (Cluster, error) { return nil, ErrNoCluster }
 
+func (h *here) Run() RunName { return RunName{} }
+
 func (h *here) Predicted(Thing, string) (Effect, bool) { return Effect{}, false }
 
 // take does what the engine does with the steps of a change.

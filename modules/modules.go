@@ -69,6 +69,15 @@ type Target interface {
 	// Predicted is what earlier tasks of the same plan would have made of a
 	// thing by now. Only a plan predicts; an apply looks at what is there.
 	Predicted(thing Thing, name string) (Effect, bool)
+	// Run is the run that looks: for what belongs to a run (a cordon, a lease).
+	Run() RunName
+}
+
+// RunName names a run. A plan has none: it is not the run that will carry it out.
+type RunName struct {
+	ID   string // the same in all lives of the run
+	Life string // of this life alone: a resumed run has another one
+	Who  string // user@controller
 }
 
 // Rememberer is a Module whose Check compares with what it saw first (a unit's
@@ -143,6 +152,9 @@ type Diff struct {
 	Have string `json:"have"`
 	Want string `json:"want"`
 	Text bool   `json:"text,omitempty"` // Have and Want are whole contents, to be shown as a unified diff
+	// Passing says that Have is of the moment (the pods that a node has just now):
+	// a plan and its apply are compared without it.
+	Passing bool `json:"passing,omitempty"`
 }
 
 // Wait bounds the looking again. Zero values are the engine's defaults
@@ -154,6 +166,10 @@ type Wait struct {
 	Consecutive int           // how many looks in a row must find nothing
 	On          []Ref         // objects whose change is worth a look at once
 	Message     string        // the error when the time is over; the last diffs where empty
+	// Gradual says that steps come up while others make room for them (evictions
+	// that a disruption budget holds back): they are taken whenever they do, until
+	// Timeout, which then counts from the first look.
+	Gradual bool
 }
 
 // Step is one thing to do. The set is sealed: the engine knows every kind.

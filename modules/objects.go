@@ -3,6 +3,7 @@ package modules
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -20,8 +21,9 @@ type Cluster interface {
 	// where the server serves no such kind.
 	Resolve(ctx context.Context, ref Ref) (Ref, error)
 	// Preview asks the server what the step would make of the object (a dry run
-	// with strict field validation); nil for a delete. It returns *FieldError
-	// where the server does not know a field.
+	// with strict field validation); nil for a delete and an eviction. It returns
+	// *FieldError where the server does not know a field, and *BudgetError where a
+	// budget would hold an eviction back.
 	Preview(ctx context.Context, s APIStep) (Object, error)
 	// Logs reads what one container of a pod has logged, whole, up to 16 MiB.
 	Logs(ctx context.Context, req LogRequest) (string, error)
@@ -67,6 +69,7 @@ const (
 	Apply  Verb = "apply" // server-side apply, field manager runbook
 	Patch  Verb = "patch"
 	Delete Verb = "delete" // carries the UID: never deletes a replacement
+	Evict  Verb = "evict"  // likewise; *BudgetError where a disruption budget holds the pod back
 )
 
 // APIStep changes one API object. Field validation is strict.
@@ -76,13 +79,26 @@ type APIStep struct {
 	Body      Object // the object or the patch
 	PatchType string // merge, strategic or json; merge where empty
 	JSONPatch []any  // the operations, where PatchType is json
-	UID       string // of the object that is meant, for delete
+	UID       string // of the object that is meant, for delete and evict
 	Force     bool   // apply: take over fields that others own
-	Grace     *int64 // delete: seconds
+	Grace     *int64 // delete and evict: seconds
 	Command   string // the equivalent kubectl command line
+	// PartOf is what the step is a part of, in the words of whoever approves it
+	// ("kubectl drain node001"): a plan and its apply are compared by that alone,
+	// as which pods a node has changes from hour to hour.
+	PartOf string
 	// Event says that the body holds the time or the run (a restart): a plan and
 	// its apply then differ in it, and are compared without it.
 	Event bool
+}
+
+// Hold takes a Lease and keeps it: the engine renews it until the run ends, and
+// before every step that the run takes makes sure that it is still the run's.
+type Hold struct {
+	Lease    Ref           // of the kind Lease
+	Duration time.Duration // for how long it outlives a holder that does not renew it
+	Kured    []KuredLock   // taken and kept with the lease
+	Command  string        // for people
 }
 
 // PodExec runs a command in a container. It is opaque.
@@ -100,10 +116,12 @@ type PodRun struct {
 }
 
 func (APIStep) step() {}
+func (Hold) step()    {}
 func (PodExec) step() {}
 func (PodRun) step()  {}
 
 func (s APIStep) String() string { return s.Command }
+func (h Hold) String() string    { return h.Command }
 func (s PodExec) String() string { return s.Command }
 func (s PodRun) String() string  { return s.Command }
 
@@ -111,6 +129,23 @@ func (s PodRun) String() string  { return s.Command }
 type FieldError struct{ Message string }
 
 func (e *FieldError) Error() string { return e.Message }
+
+// BudgetError says that a disruption budget does not allow an eviction now.
+// Nothing was done; it may be allowed later.
+type BudgetError struct{ Message string }
+
+func (e *BudgetError) Error() string { return e.Message }
+
+// LeaseHeld is the error of a lease that another has.
+type LeaseHeld struct {
+	Lease string // "lease NAMESPACE/NAME", or the daemonset of kured
+	By    string // as the lease names its holder
+	Until string // when it ends if it is not renewed
+}
+
+func (e *LeaseHeld) Error() string {
+	return fmt.Sprintf("%s is held by %s until %s, unless it is renewed", e.Lease, e.By, e.Until)
+}
 
 // KindError says that the server serves no such kind (yet).
 type KindError struct{ Message string }

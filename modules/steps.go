@@ -47,7 +47,17 @@ type Remove struct {
 // Pause waits. It is not a change.
 type Pause struct{ For time.Duration }
 
+// Reboot has the machine start anew. The engine lets it do so a moment later, so
+// that the connection ends in order, and comes back over a new one, whose host key
+// is checked again: the step is over when the machine tells of another boot.
+type Reboot struct {
+	Boot    string        // the id of the boot that is to end
+	Command string        // shell text that reboots the machine; its own way where empty
+	Timeout time.Duration // until it is back; ten minutes where zero
+}
+
 func (Run) step()    {}
+func (Reboot) step() {}
 func (Write) step()  {}
 func (Remove) step() {}
 func (Pause) step()  {}
@@ -79,6 +89,13 @@ func (r Remove) String() string {
 		return "rm -r " + Quote(r.Path)
 	}
 	return "rm " + Quote(r.Path)
+}
+
+func (r Reboot) String() string {
+	if r.Command != "" {
+		return r.Command
+	}
+	return "reboot"
 }
 
 func (p Pause) String() string { return "pause " + p.For.String() }

@@ -72,10 +72,11 @@ func (l *loop) run(ctx context.Context, m modules.Module, o *outcome, dirty bool
 		return nil
 	}
 	asPlanned := !dirty // nothing has changed since the first look
+	began := time.Now()
 	for round := 1; ; round++ {
 		if len(c.Steps) == 0 {
 			asPlanned = false
-			err = l.settle(ctx, m, &c)
+			err = l.settle(ctx, m, &c, began)
 			o.vars = c.Vars
 			if err != nil || len(c.Steps) == 0 {
 				return err
@@ -97,7 +98,11 @@ func (l *loop) run(ctx context.Context, m modules.Module, o *outcome, dirty bool
 		if err != nil {
 			return fmt.Errorf("checking again after the change: %w", err)
 		}
-		if len(left.Steps) > 0 && (round >= rounds || !shrank(c, left)) {
+		switch {
+		case len(left.Steps) == 0:
+		case left.Wait.Gradual && (!shrank(c, left) || time.Since(began) > left.Wait.Timeout):
+			left.Steps = nil // nobody has made room yet: it is waited for, while there is time
+		case !left.Wait.Gradual && (round >= rounds || !shrank(c, left)):
 			return fmt.Errorf("still differs after the change: %s", sentence(left.Diffs))
 		}
 		c, o.vars = left, left.Vars
@@ -174,6 +179,10 @@ func (l *loop) takeAll(ctx context.Context, m modules.Module, steps []modules.St
 			continue // by an earlier life of the run
 		}
 		out, err := l.step(ctx, m, s, i, len(steps))
+		if heldBack(err) {
+			done = false
+			continue
+		}
 		ran := err == nil || finished(err)
 		if opaque(s) && ran {
 			o.output = append(o.output, out)
@@ -193,7 +202,11 @@ func (l *loop) takeAll(ctx context.Context, m modules.Module, steps []modules.St
 func (l *loop) step(ctx context.Context, m modules.Module, s modules.Step, n, of int) (modules.Output, error) {
 	id := ""
 	if l.work != nil && acts(s) {
-		var err error
+		rn := l.work.x.play.run
+		err := rn.leases.sound(ctx, rn.name())
+		if err != nil && !isHold(s) {
+			return modules.Output{}, err
+		}
 		if id, err = l.work.intend(ctx, s, m, n, of); err != nil {
 			return modules.Output{}, err
 		}
@@ -206,6 +219,12 @@ func (l *loop) step(ctx context.Context, m modules.Module, s modules.Step, n, of
 		l.work.expired = ctx.Err() != nil && !isInterruption(context.Cause(ctx))
 	}
 	return out, err
+}
+
+// heldBack says whether a step was not allowed yet, and did nothing.
+func heldBack(err error) bool {
+	var budget *modules.BudgetError
+	return errors.As(err, &budget)
 }
 
 // finished says whether a step that failed came to its end: a command of the
@@ -221,8 +240,9 @@ func shrank(before, after modules.Change) bool {
 }
 
 // settle looks until the Check finds nothing as often in a row as the change
-// asks for, or steps to take. It fails with the last diffs when time is over.
-func (l *loop) settle(ctx context.Context, m modules.Module, c *modules.Change) error {
+// asks for, or steps to take. It fails with the last diffs when time is over: that
+// of a gradual change has run since it began.
+func (l *loop) settle(ctx context.Context, m modules.Module, c *modules.Change, began time.Time) error {
 	w := c.Wait
 	if w.Timeout == 0 {
 		w.Timeout = waitTimeout
@@ -230,7 +250,11 @@ func (l *loop) settle(ctx context.Context, m modules.Module, c *modules.Change) 
 	if w.Interval == 0 {
 		w.Interval = waitInterval
 	}
-	ctx, cancel := context.WithTimeout(ctx, w.Timeout)
+	until := time.Now()
+	if w.Gradual {
+		until = began
+	}
+	ctx, cancel := context.WithDeadline(ctx, until.Add(w.Timeout))
 	defer cancel()
 	ticks := l.watch(ctx, w.On)
 	if w.Delay > 0 {

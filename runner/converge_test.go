@@ -14,8 +14,9 @@ import (
 
 // world is a machine of which only a list of done things is left.
 type world struct {
-	did  []string
-	code int // of every command
+	did    []string
+	code   int  // of every command
+	budget bool // none is allowed yet
 }
 
 func (w *world) Query(ctx context.Context, r modules.Run) (modules.Output, error) {
@@ -28,6 +29,9 @@ func (w *world) Collect(context.Context, string) (Fate, modules.Output, error) {
 func (w *world) Unlock(context.Context) error           { return nil }
 func (w *world) Forget(context.Context, []string) error { return nil }
 func (w *world) Do(_ context.Context, _ string, r modules.Run) (modules.Output, error) {
+	if w.budget {
+		return modules.Output{}, &modules.BudgetError{Message: "not now"}
+	}
 	w.did = append(w.did, r.String())
 	return modules.Output{Stdout: "said\n", Code: w.code}, nil
 }
@@ -72,12 +76,16 @@ func TestConverge(t *testing.T) {
 	soon := modules.Wait{Interval: time.Millisecond, Timeout: time.Second}
 	short := modules.Wait{Interval: time.Millisecond, Timeout: 20 * time.Millisecond}
 	asked := look{}
+	grad := func(have string, steps ...modules.Step) look {
+		return look{change: modules.Change{Diffs: differs(have), Steps: steps, Wait: modules.Wait{Gradual: true, Interval: time.Millisecond, Timeout: 50 * time.Millisecond}}}
+	}
 	must := look{change: modules.Change{Diffs: differs("a"), Steps: step}}
 	for _, c := range []struct {
 		name   string
 		plan   bool
 		looks  []look
 		code   int
+		budget bool // no step is allowed
 		status Status
 		did    int
 		checks int // 0: any number
@@ -108,13 +116,19 @@ func TestConverge(t *testing.T) {
 			status: Changed, did: 1, checks: 3},
 		{name: "a wait outlives an error", looks: []look{{change: modules.Change{Diffs: differs("a"), Wait: soon}}, {err: errors.New("api restarts")}, asked},
 			status: OK, checks: 3},
+		{name: "steps that come up one after the other", looks: []look{grad("a", step...), grad("b", step...), grad("c", step...), grad("d", step...), grad("e", step...), asked},
+			status: Changed, did: 5, checks: 6},
+		{name: "steps that come up while it is waited", looks: []look{grad("a", step...), grad("a"), grad("b", step...), grad("b", step...), grad("b"), asked},
+			status: Changed, did: 2, checks: 6},
+		{name: "steps that are not allowed for long", looks: []look{grad("a", step...), grad("a", step...)}, budget: true, status: OK,
+			err: "timed out after 50ms: x: is a, want b"},
 		{name: "a pause is no change", looks: []look{{change: modules.Change{Steps: []modules.Step{modules.Pause{For: time.Millisecond}}}}}, status: OK, checks: 1},
 		{name: "the look fails", looks: []look{{err: errors.New("no such unit")}}, status: OK, checks: 1, err: "no such unit"},
 		{name: "the look after the change fails", looks: []look{must, {err: errors.New("gone")}}, status: Changed, did: 1, checks: 2,
 			err: "checking again after the change: gone"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := &world{code: c.code}
+			w := &world{code: c.code, budget: c.budget}
 			m := &scripted{looks: c.looks}
 			l := &loop{plan: c.plan, waiting: func([]modules.Diff) {},
 				target: &target{open: func(context.Context) (Machine, error) { return w, nil }}}

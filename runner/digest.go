@@ -19,6 +19,9 @@ func (rn *run) digest(c modules.Change, env map[string]string) Digest {
 		d.Steps = append(d.Steps, rn.stepDigest(s, env))
 	}
 	for _, diff := range c.Diffs {
+		if diff.Passing {
+			diff.Have = ""
+		}
 		d.Diffs = append(d.Diffs, rn.digestOf("diff", "", diff, nil))
 	}
 	return d
@@ -54,6 +57,9 @@ func (rn *run) digestOf(what, kind string, v any, env map[string]string) string 
 func lasting(s modules.Step) modules.Step {
 	switch s := s.(type) {
 	case modules.APIStep:
+		if s.PartOf != "" {
+			return modules.APIStep{PartOf: s.PartOf}
+		}
 		if s.Event {
 			s.Body, s.JSONPatch = nil, nil
 		}

@@ -130,6 +130,14 @@ type Cluster interface {
 	Collect(ctx context.Context, namespace, mark string) (out modules.Output, ran bool, err error)
 	// Clear removes what a Run has left: its result is written down.
 	Clear(ctx context.Context, namespace, mark string) error
+	// Hold takes a lease for a run: one that is free, that has ended, or that an
+	// earlier life of the run has. The error is a *modules.LeaseHeld where another
+	// has it.
+	Hold(ctx context.Context, h modules.Hold, by modules.RunName) error
+	// Renew is Hold of a lease that this life of the run has.
+	Renew(ctx context.Context, h modules.Hold, by modules.RunName) error
+	// Release gives a lease back, if the run has it.
+	Release(ctx context.Context, h modules.Hold, by modules.RunName) error
 	// Watch ticks whenever one of the objects changes, until ctx ends.
 	Watch(ctx context.Context, refs []modules.Ref) (<-chan struct{}, error)
 }

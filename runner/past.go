@@ -84,12 +84,15 @@ func (p *Past) numbers(loop Key, labels []string) []int {
 // to an outcome more than once (it failed, and the run was resumed) has the last.
 func Fold(records []Record) *Past {
 	p := &Past{Outcomes: map[Key]Outcome{}, Begun: map[Key][]Intent{}, Kept: map[Key][]string{}}
-	p.at = map[Key]int{}
+	p.at, p.Seen = map[Key]int{}, map[Key][]byte{}
 	for i, r := range records {
 		switch r := r.(type) {
 		case Intent:
 			p.label(r.Key, r.Label)
 			p.Begun[r.Key] = append(p.Begun[r.Key], r)
+			if r.Seen != nil && (r.Step == 0 || p.Seen[r.Key] == nil) {
+				p.Seen[r.Key] = r.Seen
+			}
 			if r.ID != "" {
 				p.Kept[r.Key] = append(p.Kept[r.Key], r.ID)
 			}

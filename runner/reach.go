@@ -46,6 +46,8 @@ func (x *hostTask) target(s *scope) (*target, error) {
 	}
 	if rn.Plan {
 		t.predicted = &rn.predicted
+	} else {
+		t.run = rn.name()
 	}
 	return t, nil
 }

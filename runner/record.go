@@ -80,6 +80,8 @@ type Outcome struct {
 	Diffs    []modules.Diff  `json:"diffs,omitempty"` // without secrets
 	Steps    []string        `json:"steps,omitempty"` // for people, without secrets
 	Opaque   bool            `json:"opaque,omitempty"`
+	Once     bool            `json:"once,omitempty"`  // what it did is not to be done again: a reboot
+	Holds    bool            `json:"holds,omitempty"` // what it holds ends with the life of the run, and is taken again by the next
 	Notes    []string        `json:"notes,omitempty"`
 	Digest   Digest          `json:"digest,omitzero"`
 	Notified []Called        `json:"notified,omitempty"` // the handlers that this calls for

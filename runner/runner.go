@@ -56,6 +56,7 @@ type Past struct {
 	Kept     map[Key][]string // the names of all its commands, which the target may still keep
 	Pods     []KeptPod        // of all its steps, which the cluster may still keep
 	Adopted  []Notification
+	Seen     map[Key][]byte // what modules saw first, before the steps of their last attempt
 
 	at      map[Key]int            // which record the outcome is: later ones have higher numbers
 	adopted []int                  // likewise of Adopted
@@ -101,6 +102,7 @@ type run struct {
 	machines  machines
 	left      leavings
 	locks     locks
+	leases    leases
 	aims      []string // the hosts of all plays, this machine aside
 	secrets   secrets
 	hosts     map[string]*host // that a play has had
@@ -160,6 +162,7 @@ func (r *Runner) Run(ctx context.Context, book *playbooks.Playbook, inv *invento
 	defer rn.machines.closeAll()
 	defer func() { rn.left.clear(rn.background, !rn.halted(ctx)) }()
 	defer rn.sweepPods()
+	defer func() { rn.leases.release(rn.background, rn.name()) }()
 	rn.emit(RunStarted{Playbook: book.Path, Plan: r.Plan, Tasks: count(book), Resumed: r.Past != nil, Pending: r.Pending, At: started})
 	err := rn.plays(ctx)
 	s := rn.summary()

@@ -4,6 +4,7 @@ import (
 	"sort"
 	"strings"
 
+	"runbook/modules"
 	"runbook/playbooks"
 	"runbook/playbooks/jinja"
 )
@@ -134,6 +135,11 @@ func (rn *run) id() (jinja.Value, bool) {
 		return jinja.Unknown{Reason: "the run's name"}, true
 	}
 	return jinja.FromGo(rn.Holder.Run), rn.Holder.Run != ""
+}
+
+// name is the run's, as modules see it.
+func (rn *run) name() modules.RunName {
+	return modules.RunName{ID: rn.Holder.Run, Life: rn.Holder.Session, Who: rn.Holder.Who}
 }
 
 // factsOf is the facts without their prefix, as ansible_facts has them.

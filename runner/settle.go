@@ -19,21 +19,21 @@ const keptFor = 6 * 24 * time.Hour
 // decides, and dirty says that steps were taken all the same.
 func (l *loop) past(ctx context.Context, m modules.Module, o *outcome) (over, dirty bool, err error) {
 	w := l.work
-	if w == nil || len(w.begun) == 0 {
+	if w == nil {
 		return false, false, nil
+	}
+	if len(w.begun) == 0 {
+		err := remind(m, w.seen)
+		w.seen = nil
+		return err != nil, false, err
 	}
 	begun := w.begun
 	w.begun = nil
 	last := begun[len(begun)-1]
-	if r, ok := m.(modules.Rememberer); ok {
-		for _, i := range begun {
-			if i.Seen != nil {
-				if err := r.Recall(i.Seen); err != nil {
-					w.unsettled = true
-					return true, false, fmt.Errorf("what was seen before the interruption: %w", err)
-				}
-				break
-			}
+	if i := slices.IndexFunc(begun, func(i Intent) bool { return i.Seen != nil }); i >= 0 {
+		if err := remind(m, begun[i].Seen); err != nil {
+			w.unsettled = true
+			return true, false, err
 		}
 	}
 	for _, i := range begun {
@@ -61,6 +61,18 @@ func (l *loop) past(ctx context.Context, m modules.Module, o *outcome) (over, di
 	}
 	o.status, o.output = Changed, append(o.output, out)
 	return true, true, l.remaining(ctx, m, begun, out, o)
+}
+
+// remind tells a module what it saw before the steps that an earlier life took.
+func remind(m modules.Module, seen []byte) error {
+	r, ok := m.(modules.Rememberer)
+	if !ok || seen == nil {
+		return nil
+	}
+	if err := r.Recall(seen); err != nil {
+		return fmt.Errorf("what was seen before the interruption: %w", err)
+	}
+	return nil
 }
 
 // fate asks the target what became of a step.

@@ -47,6 +47,8 @@ func (l *loop) take(ctx context.Context, id string, s modules.Step) (modules.Out
 		err = sleep(ctx, s.For)
 	case modules.APIStep, modules.PodExec, modules.PodRun:
 		out, err = t.takeInCluster(ctx, id, s)
+	case modules.Hold:
+		err = l.hold(ctx, s)
 	default:
 		out, err = l.takeOnMachine(ctx, id, s)
 	}
@@ -73,6 +75,8 @@ func (l *loop) takeOnMachine(ctx context.Context, id string, s modules.Step) (mo
 		return modules.Output{}, m.Write(ctx, s)
 	case modules.Remove:
 		return modules.Output{}, m.Remove(ctx, s)
+	case modules.Reboot:
+		return l.reboot(ctx, m, id, s)
 	}
 	return modules.Output{}, fmt.Errorf("the engine does not know the step %T", s)
 }
@@ -94,6 +98,16 @@ func (t *target) takeInCluster(ctx context.Context, id string, s modules.Step) (
 	return c.Take(ctx, s)
 }
 
+// hold takes a lease for the run.
+func (l *loop) hold(ctx context.Context, s modules.Hold) error {
+	c, err := l.target.cluster(ctx)
+	if err != nil {
+		return err
+	}
+	rn := l.work.x.play.run
+	return rn.leases.take(ctx, c, s, rn.name())
+}
+
 // opaque says whether nobody can foresee or verify what the step does.
 func opaque(s modules.Step) bool {
 	switch s := s.(type) {
@@ -108,10 +122,16 @@ func opaque(s modules.Step) bool {
 // onMachine says whether the step changes the machine itself.
 func onMachine(s modules.Step) bool {
 	switch s.(type) {
-	case modules.Run, modules.Write, modules.Remove:
+	case modules.Run, modules.Write, modules.Remove, modules.Reboot:
 		return true
 	}
 	return false
+}
+
+// isEvent says whether the step is not to happen again where it has happened.
+func isEvent(s modules.Step) bool {
+	_, reboot := s.(modules.Reboot)
+	return reboot
 }
 
 // acts says whether the step changes anything at all: a pause does not.

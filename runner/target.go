@@ -20,6 +20,7 @@ type target struct {
 	cluster   func(context.Context) (Cluster, error)
 	env       map[string]string
 	predicted *predictions // of a plan; nil: an apply
+	run       modules.RunName
 }
 
 var _ modules.Target = (*target)(nil)
@@ -69,6 +70,8 @@ func (t *target) Cluster(ctx context.Context) (modules.Cluster, error) {
 	}
 	return c, nil
 }
+
+func (t *target) Run() modules.RunName { return t.run }
 
 func (t *target) Predicted(thing modules.Thing, name string) (modules.Effect, bool) {
 	if t.predicted == nil {

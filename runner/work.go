@@ -23,8 +23,9 @@ type work struct {
 	doubt   string // of a plan: why it is not known whether the task runs
 	calls   []call // what it notifies if it changes anything
 	begun   []Intent
-	changed bool // an earlier life changed something, and failed then
-	cut     bool // an earlier life ended the step at work, or lost it
+	seen    []byte // what the module saw first in an earlier life, which failed after it had begun
+	changed bool   // an earlier life changed something, and failed then
+	cut     bool   // an earlier life ended the step at work, or lost it
 	started time.Time
 
 	target    *target   // once it is wanted
@@ -54,8 +55,11 @@ func (x *hostTask) work(s *scope, item int, label string) *work {
 		w.begun = past.Begun[w.key]
 		before := past.Outcomes[w.key]
 		w.cut = before.Unsettled
-		again := before.Status == Failed || before.Status == Unreachable || past.at[w.key] < x.since
-		w.changed = again && len(before.Notified) > 0
+		failed, stale := before.Status == Failed || before.Status == Unreachable, past.at[w.key] < x.since
+		w.changed = (failed || stale) && len(before.Notified) > 0
+		if failed && !stale {
+			w.seen = past.Seen[w.key]
+		}
 		w.inherit(past.Kept[w.key])
 	}
 	return w
@@ -104,6 +108,10 @@ func (w *work) intend(ctx context.Context, s modules.Step, m modules.Module, n, 
 	earlier := w.pods
 	switch s := s.(type) {
 	case modules.Run:
+		id = newID()
+		i.ID, i.Boot = id, w.x.boot
+		w.ids = append(w.ids, id)
+	case modules.Reboot:
 		id = newID()
 		i.ID, i.Boot = id, w.x.boot
 		w.ids = append(w.ids, id)
@@ -187,6 +195,8 @@ func (w *work) outcome(d done) Outcome {
 		o.Stdout, o.Stderr = rn.secrets.text(w.output.Stdout), rn.secrets.text(w.output.Stderr)
 	}
 	o.Opaque = slices.ContainsFunc(r.Change.Steps, opaque)
+	o.Once = slices.ContainsFunc(r.Change.Steps, isEvent)
+	o.Holds = slices.ContainsFunc(r.Change.Steps, isHold)
 	if !rn.Plan {
 		w.keepValues(&o, d)
 	}
@@ -255,7 +265,8 @@ func (w *work) recall() (done, bool) {
 	past := w.x.play.run.Past
 	o, ok := past.Outcomes[w.key]
 	at := past.at[w.key]
-	if !ok || !o.final() || at < w.x.since || at < w.x.host.recheck && !o.Opaque && !w.x.handler || o.Label != w.label || !w.named(o) {
+	again := at < w.x.since || at < w.x.host.recheck && !o.Opaque && !o.Once && !w.x.handler
+	if !ok || !o.final() || o.Holds || again || o.Label != w.label || !w.named(o) {
 		return done{}, false
 	}
 	k := kept{o.Value, o.Facts}

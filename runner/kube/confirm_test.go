@@ -33,7 +33,11 @@ func TestConfirmed(t *testing.T) {
 		require.Empty(t, os.Getenv("CI"), "RUNBOOK_APISERVER names no kube-apiserver; make unit has one")
 		return
 	}
-	t.Run("real", func(t *testing.T) { confirm(t, realAPI(t, binary)) })
+	t.Run("real", func(t *testing.T) {
+		c := realAPI(t, binary)
+		confirm(t, c)
+		maintain(t, c)
+	})
 }
 
 func confirm(t *testing.T, c *Client) {

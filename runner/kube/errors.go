@@ -23,7 +23,8 @@ func (c *Client) explain(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, context.Canceled) {
+	var budget *modules.BudgetError
+	if errors.Is(err, context.Canceled) || errors.As(err, &budget) {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	if unreached(err) {

@@ -39,6 +39,8 @@ func (p *planned) Fetch(context.Context, modules.Request) (modules.Response, err
 
 func (p *planned) Cluster(context.Context) (modules.Cluster, error) { return p.cluster, nil }
 
+func (p *planned) Run() modules.RunName { return modules.RunName{} }
+
 func (p *planned) Predicted(thing modules.Thing, name string) (modules.Effect, bool) {
 	e, ok := p.predicted[string(thing)+" "+name]
 	return e, ok

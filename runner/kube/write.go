@@ -16,7 +16,8 @@ import (
 	"runbook/modules"
 )
 
-// Preview asks the server what the step would make of the object; nil for a delete.
+// Preview asks the server what the step would make of the object; nil for a delete
+// and an eviction.
 func (c *Client) Preview(ctx context.Context, s modules.APIStep) (modules.Object, error) {
 	if s.Verb == modules.Delete {
 		return nil, nil
@@ -24,6 +25,13 @@ func (c *Client) Preview(ctx context.Context, s modules.APIStep) (modules.Object
 	p, err := c.place(ctx, s.Ref)
 	if err != nil {
 		return nil, err
+	}
+	if s.Verb == modules.Evict {
+		// Not asked again: that the budget is used up is the answer.
+		return nil, c.explain(p.what(string(s.Verb), s.Ref), within(ctx, callLimit, func(ctx context.Context) error {
+			_, err := c.evict(ctx, p, s, true)
+			return err
+		}))
 	}
 	var object modules.Object
 	// A dry run changes nothing, so it may be asked again as any read.
@@ -55,8 +63,12 @@ func (c *Client) takeAPI(ctx context.Context, s modules.APIStep) (modules.Output
 	what := p.what(string(s.Verb), s.Ref)
 	var done string
 	err = within(ctx, callLimit, func(ctx context.Context) (err error) {
-		if s.Verb == modules.Delete {
+		switch s.Verb {
+		case modules.Delete:
 			done, err = p.remove(ctx, s)
+			return err
+		case modules.Evict:
+			done, err = c.evict(ctx, p, s, false)
 			return err
 		}
 		done = map[modules.Verb]string{modules.Create: "created", modules.Apply: "applied", modules.Patch: "patched"}[s.Verb]

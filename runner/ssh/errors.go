@@ -30,6 +30,10 @@ func (e *Unreachable) Unwrap() error { return e.Err }
 // Unreachable tells the engine what kind of error this is.
 func (e *Unreachable) Unreachable() bool { return true }
 
+// Refused says that the host answers, and does not show that it is the one that is
+// meant: waiting does not mend that.
+func (e *Unreachable) Refused() bool { return e.Stage == stageHostKey }
+
 // The stages of a connection, as errors name them.
 const (
 	stageConnect   = "connect"
