@@ -17,9 +17,9 @@ type Defaults struct {
 	HostKeys string // from ANSIBLE_HOST_KEY_CHECKING
 }
 
-// machines holds one connection per address for the whole run. An address that
-// could not be reached is not tried again: its tasks would each wait out the
-// timeout.
+// machines holds one connection per address for the whole run, and makes a new one
+// where that was lost. An address that could not be reached is not tried again: its
+// tasks would each wait out the timeout.
 type machines struct {
 	dial func(context.Context, Address) (Machine, error)
 	mu   sync.Mutex
@@ -43,6 +43,15 @@ func (e *unreached) Unwrap() error     { return e.err }
 func (e *unreached) Unreachable() bool { return true }
 
 func (m *machines) get(ctx context.Context, a Address) (Machine, error) {
+	c := m.dialled(ctx, a)
+	if c.err == nil && c.machine.Lost() {
+		m.drop(a, c)
+		c = m.dialled(ctx, a)
+	}
+	return c.machine, c.err
+}
+
+func (m *machines) dialled(ctx context.Context, a Address) *connection {
 	m.mu.Lock()
 	if m.open == nil {
 		m.open = map[Address]*connection{}
@@ -63,7 +72,7 @@ func (m *machines) get(ctx context.Context, a Address) (Machine, error) {
 			c.err = &unreached{a.Name, c.err}
 		}
 	})
-	return c.machine, c.err
+	return c
 }
 
 // drop makes the next task dial again.

@@ -48,6 +48,7 @@ func (w *world) DialContext(context.Context, string, string) (net.Conn, error) {
 	return nil, errors.New("no wire")
 }
 func (w *world) As(context.Context, Become) (Machine, error) { return w, nil }
+func (w *world) Lost() bool                                  { return false }
 func (w *world) Close() error                                { return nil }
 
 // scripted is a module whose Checks are written down in advance; the last one

@@ -254,3 +254,39 @@ func (r ran) messages() map[string]string {
 	}
 	return out
 }
+
+// brittle is a connection that may be over.
+type brittle struct {
+	world
+	lost bool
+}
+
+func (b *brittle) Lost() bool { return b.lost }
+
+func TestALostConnectionIsMadeAnew(t *testing.T) {
+	var made []*brittle
+	m := &machines{dial: func(context.Context, Address) (Machine, error) {
+		if len(made) == 2 {
+			return nil, errors.New("no route")
+		}
+		made = append(made, &brittle{})
+		return made[len(made)-1], nil
+	}}
+	get := func() (Machine, error) { return m.get(t.Context(), Address{Name: "h1"}) }
+	for range 2 {
+		first, err := get()
+		require.NoError(t, err)
+		require.Same(t, made[0], first)
+	}
+	made[0].lost = true
+	second, err := get()
+	require.NoError(t, err)
+	require.Same(t, made[1], second)
+	made[1].lost = true
+	for range 2 {
+		_, err = get()
+		require.ErrorContains(t, err, "no route")
+		require.True(t, isUnreachable(err))
+	}
+	require.Len(t, made, 2)
+}

@@ -92,6 +92,8 @@ type Wire interface {
 	DialContext(ctx context.Context, network, addr string) (net.Conn, error)
 	// As is the same machine as another user, over the same connection.
 	As(ctx context.Context, b Become) (Machine, error)
+	// Lost says that the connection is over: nothing can be done through it any more.
+	Lost() bool
 	Close() error
 }
 

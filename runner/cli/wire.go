@@ -70,6 +70,7 @@ type edge interface {
 	Collect(context.Context, string) (shell.Fate, modules.Output, error)
 	Forget(context.Context, []string) error
 	DialContext(ctx context.Context, network, addr string) (net.Conn, error)
+	Lost() bool
 	Close() error
 }
 
@@ -133,21 +134,23 @@ var controlPlane = []string{"control_plane", "kube_control_plane", "kube-master"
 const adminConf = "/etc/kubernetes/admin.conf"
 
 // clusterOf opens the cluster that kubectl would, or, where there is no
-// kubeconfig here, the one whose control-plane hosts are in the inventory,
-// through the first of them that can be reached.
+// kubeconfig here, the one whose control-plane hosts are in the inventory, through
+// whichever of them can be reached.
 func clusterOf(inv *inventory.Inventory) func(context.Context, runner.Reach) (runner.Cluster, error) {
 	return func(ctx context.Context, reach runner.Reach) (runner.Cluster, error) {
 		if _, found := kube.Find(); found {
 			return open(ctx, kube.Options{})
 		}
 		var errs []string
-		for _, host := range controlPlaneHosts(inv) {
-			machine, file, err := readConf(ctx, reach, host)
+		hosts := controlPlaneHosts(inv)
+		for i, host := range hosts {
+			file, err := readConf(ctx, reach, host)
 			if err != nil {
 				errs = append(errs, err.Error())
 				continue
 			}
-			return open(ctx, kube.Options{Config: file.Data, Origin: adminConf + " of " + host, Dial: machine.DialContext})
+			w := &way{reach: reach, hosts: hosts, at: i}
+			return open(ctx, kube.Options{Config: file.Data, Origin: adminConf + " of " + host, Dial: w.dial})
 		}
 		if errs == nil {
 			return nil, modules.ErrNoCluster
@@ -164,19 +167,19 @@ func open(ctx context.Context, o kube.Options) (runner.Cluster, error) {
 	return c, nil
 }
 
-func readConf(ctx context.Context, reach runner.Reach, host string) (runner.Machine, modules.File, error) {
+func readConf(ctx context.Context, reach runner.Reach, host string) (modules.File, error) {
 	machine, err := reach(ctx, host)
 	if err != nil {
-		return nil, modules.File{}, fmt.Errorf("%s: %w", host, err)
+		return modules.File{}, fmt.Errorf("%s: %w", host, err)
 	}
 	file, err := machine.ReadFile(ctx, adminConf)
 	if err == nil && !file.Exists {
 		err = fmt.Errorf("there is no %s", adminConf)
 	}
 	if err != nil {
-		return nil, modules.File{}, fmt.Errorf("%s: %w", host, err)
+		return modules.File{}, fmt.Errorf("%s: %w", host, err)
 	}
-	return machine, file, nil
+	return file, nil
 }
 
 func controlPlaneHosts(inv *inventory.Inventory) []string {

@@ -128,5 +128,8 @@ func (h *Host) with(ctx context.Context, do func(*shell.Shell) error) error {
 	return err
 }
 
+// Lost says never: this machine is here as long as this program is.
+func (h *Host) Lost() bool { return false }
+
 // Close ends every command that still runs and the shells, of every user.
 func (h *Host) Close() error { return h.shells.Close() }

@@ -39,6 +39,7 @@ func (s sight) ReadFile(ctx context.Context, path string) (modules.File, error) 
 
 func (s sight) As(context.Context, runner.Become) (runner.Machine, error) { return s, nil }
 func (s sight) Close() error                                              { return s.host.Close() }
+func (sight) Lost() bool                                                  { return false }
 func (sight) Write(context.Context, modules.Write) error                  { return errActs }
 func (sight) Remove(context.Context, modules.Remove) error                { return errActs }
 func (sight) Unlock(context.Context) error                                { return nil }

@@ -114,6 +114,9 @@ func (h *Host) DialContext(ctx context.Context, network, addr string) (net.Conn,
 	return conn, err
 }
 
+// Lost says that the connection is over.
+func (h *Host) Lost() bool { return h.conn.isDown() }
+
 // Close ends every command that still runs, the shells of every user and the
 // connection.
 func (h *Host) Close() error {
