@@ -36,6 +36,9 @@ type kubectl struct {
 	Logs     string `arg:"logs" doc:"Read the whole log of each selected pod since its container started: pods with selector, or pod/NAME."`
 	Exec     string `arg:"exec" doc:"Run a command in each selected pod: pods with selector, or pod/NAME."`
 	Run      string `arg:"run" doc:"Run a command in a new pod whose name begins like this; the pod is removed again."`
+	Cordon   string `arg:"cordon" doc:"Keep new pods off a node, and note on it who does; a cordon that somebody else has set stays theirs."`
+	Uncordon string `arg:"uncordon" doc:"Lift the cordon of a node that owner has set; one of anybody else stays."`
+	Drain    string `arg:"drain" doc:"Have a node without pods: cordon it, and evict them as disruption budgets allow."`
 
 	Namespace  string `arg:"namespace" doc:"The namespace; that of the kubeconfig where not given, and \"*\" to select in all."`
 	Name       string `arg:"name" doc:"The name of one object, instead of KIND/NAME."`
@@ -49,7 +52,7 @@ type kubectl struct {
 	Images     map[string]string `arg:"images" doc:"The new image by the name of its container, init containers too; a container that is not there is an error."`
 	Groups     []string          `arg:"groups" doc:"API groups of which backup keeps every custom resource definition, and every object of their kinds."`
 	Objects    []string          `arg:"objects" doc:"More that backup keeps: each a KIND/NAME, where it is there."`
-	Force      bool              `arg:"force" doc:"Whether apply takes over fields that others own."`
+	Force      bool              `arg:"force" doc:"Whether apply takes over fields that others own, and drain evicts pods that nobody makes again."`
 	AllowEmpty bool              `arg:"allow_empty" doc:"Whether it is right that nothing is selected."`
 	Grace      *int64            `arg:"grace" doc:"Seconds that deleted pods have to end; their own setting where not given."`
 	Only       string            `arg:"only" enum:"unready" doc:"With unready, restart only where a pod is not Ready or not up to date."`
@@ -59,6 +62,12 @@ type kubectl struct {
 	Stable  time.Duration  `arg:"stable" doc:"For how long it must hold without a pod starting anew, in seconds."`
 	Expect  any            `arg:"expect" doc:"How many objects must be selected: a number, or desired of KIND/NAME for as many as that workload wants."`
 	Timeout *time.Duration `arg:"timeout" doc:"How long to wait, in seconds: 300 for wait, delete and run, 600 for restart; logs and a read-only exec look once."`
+
+	Owner               string `arg:"owner" doc:"In whose name a node is cordoned, one word, runbook where not given; uncordon lifts what the same owner has set, in this run or another."`
+	IgnoreDaemonsets    bool   `arg:"ignore_daemonsets" doc:"Whether drain leaves the pods of daemonsets, which would come back at once; otherwise they are an error."`
+	DeleteEmptydirData  bool   `arg:"delete_emptydir_data" doc:"Whether drain evicts pods with data in an emptyDir, which is lost; otherwise they are an error."`
+	DisableEviction     bool   `arg:"disable_eviction" doc:"Whether drain deletes pods without asking disruption budgets."`
+	AllowUnreadyNetwork bool   `arg:"allow_unready_network" doc:"Whether drain begins while the network plugin is not ready on every node."`
 
 	Container string `arg:"container" doc:"The container; the pod's default one where not given."`
 	Since     string `arg:"since" doc:"Read the log from this time on (RFC 3339, by the clock of the node)."`
@@ -100,6 +109,10 @@ var kubectlVerbs = map[string]kubectlVerb{
 	"logs":      {"name selector fields container since previous after match require absent expect timeout", (*kubectl).validLogs, (*kubectl).logs},
 	"exec":      {"name selector fields container command stdin read_only timeout", (*kubectl).validExec, (*kubectl).exec},
 	"run":       {"image command node host_network env timeout", (*kubectl).validRun, (*kubectl).run},
+	"cordon":    {"owner", (*kubectl).validNode, (*kubectl).cordon},
+	"uncordon":  {"owner", (*kubectl).validNode, (*kubectl).uncordon},
+	"drain": {"owner selector ignore_daemonsets delete_emptydir_data disable_eviction allow_unready_network force grace timeout",
+		(*kubectl).validDrain, (*kubectl).drain},
 }
 
 // given lists the arguments that are set, in the order of the struct.
@@ -127,7 +140,7 @@ func (k *kubectl) verb() (string, error) {
 	case len(verbs) == 0 && (k.Src.Path != "" || k.URL != ""):
 		return "apply", nil
 	case len(verbs) == 0:
-		return "", errors.New("no verb given; give one of get, apply, diff, patch, set_image, backup, delete, restart, wait, logs, exec and run")
+		return "", errors.New("no verb given; give one of get, apply, diff, patch, set_image, backup, delete, restart, wait, logs, exec, run, cordon, uncordon and drain")
 	case len(verbs) > 1:
 		return "", fmt.Errorf("%s exclude each other; use a task for each", strings.Join(verbs, " and "))
 	}

@@ -23,6 +23,19 @@ type kubectlSeen struct {
 	body     string           // what the url gave, which has the digest
 	any      bool             // whether a wait has ever selected something
 	restarts map[string]int64 // of each pod by UID, at the last look
+	draining bool             // the network was ready when the drain began
+}
+
+func (s *kubectlSeen) drained() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+func (s *kubectlSeen) drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
 }
 
 // remove deletes what it selected at its first look, and only that: a pod that

@@ -59,7 +59,7 @@ var fakeKinds = map[string]string{
 	"events": "Event", "namespace": "Namespace", "ns": "Namespace", "deployment": "Deployment.apps", "deploy": "Deployment.apps",
 	"daemonset": "DaemonSet.apps", "ds": "DaemonSet.apps", "daemonsets": "DaemonSet.apps", "statefulset": "StatefulSet.apps", "replicaset": "ReplicaSet.apps",
 	"felixconfiguration": "FelixConfiguration.v3", "customresourcedefinition": "CustomResourceDefinition.apiextensions.k8s.io",
-	"thing": "Thing.x", "things.x": "Thing.x", "job": "Job.batch",
+	"poddisruptionbudgets": "PodDisruptionBudget.policy", "lease": "Lease.coordination.k8s.io", "thing": "Thing.x", "things.x": "Thing.x", "job": "Job.batch",
 }
 
 // Resolve knows the kinds of the tests; the namespace of those who name none is
@@ -79,7 +79,7 @@ func (f *fakeCluster) Resolve(_ context.Context, ref Ref) (Ref, error) {
 
 func (f *fakeCluster) Preview(_ context.Context, s APIStep) (Object, error) {
 	f.previewed = append(f.previewed, s)
-	if err := f.refusals[s.Command]; err != nil {
+	if err := f.refusals[s.Command]; err != nil || s.Verb == Evict {
 		return nil, err
 	}
 	text, err := known(f.previews, s.Command)

@@ -17,7 +17,7 @@ const (
 
 // InCluster says whether a thing is one of the cluster's, which is the same
 // whatever machine a task is on.
-func InCluster(t Thing) bool { return t == AnObject || t == aKind || t == anApply }
+func InCluster(t Thing) bool { return t == AnObject || t == aKind || t == anApply || t == aDrain }
 
 // newKind is a kind that a custom resource definition of the plan would bring.
 type newKind struct {

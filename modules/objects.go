@@ -136,6 +136,12 @@ type BudgetError struct{ Message string }
 
 func (e *BudgetError) Error() string { return e.Message }
 
+// StaleError says that an object was changed since it was looked at. Nothing was
+// done; whoever looks again sees what it is now.
+type StaleError struct{ Message string }
+
+func (e *StaleError) Error() string { return e.Message }
+
 // LeaseHeld is the error of a lease that another has.
 type LeaseHeld struct {
 	Lease string // "lease NAMESPACE/NAME", or the daemonset of kured

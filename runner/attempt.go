@@ -80,7 +80,9 @@ func (x *hostTask) result(o outcome, err error) done {
 		r.Status, r.Msg = Skipped, fmt.Sprint(o.vars["msg"])
 	case err == nil:
 	case errors.As(err, &unforeseen):
-		return x.unknown(unforeseen.Reason)
+		d := x.unknown(unforeseen.Reason)
+		d.result.Change = o.change // as it would be now
+		return d
 	case isUnreachable(err):
 		r.Status, r.Msg = Unreachable, err.Error()
 		vars["unreachable"], vars["msg"] = true, r.Msg

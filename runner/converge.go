@@ -31,6 +31,7 @@ type outcome struct {
 	change modules.Change   // what the first Check found
 	vars   map[string]any   // of the last Check
 	output []modules.Output // of the opaque steps, in order
+	held   int              // how many steps did nothing, and were worth another look
 }
 
 // loop is the one way from a module to its outcome, for plan and apply alike.
@@ -90,6 +91,7 @@ func (l *loop) run(ctx context.Context, m modules.Module, o *outcome, dirty bool
 			continue
 		}
 		asPlanned = false
+		held := o.held
 		done, err := l.takeAll(ctx, m, c.Steps, nil, o)
 		if err != nil || done {
 			return err
@@ -102,7 +104,7 @@ func (l *loop) run(ctx context.Context, m modules.Module, o *outcome, dirty bool
 		case len(left.Steps) == 0:
 		case left.Wait.Gradual && (!shrank(c, left) || time.Since(began) > left.Wait.Timeout):
 			left.Steps = nil // nobody has made room yet: it is waited for, while there is time
-		case !left.Wait.Gradual && (round >= rounds || !shrank(c, left)):
+		case !left.Wait.Gradual && (round >= rounds || o.held == held && !shrank(c, left)):
 			return fmt.Errorf("still differs after the change: %s", sentence(left.Diffs))
 		}
 		c, o.vars = left, left.Vars
@@ -180,7 +182,7 @@ func (l *loop) takeAll(ctx context.Context, m modules.Module, steps []modules.St
 		}
 		out, err := l.step(ctx, m, s, i, len(steps))
 		if heldBack(err) {
-			done = false
+			done, o.held = false, o.held+1
 			continue
 		}
 		ran := err == nil || finished(err)
@@ -221,10 +223,12 @@ func (l *loop) step(ctx context.Context, m modules.Module, s modules.Step, n, of
 	return out, err
 }
 
-// heldBack says whether a step was not allowed yet, and did nothing.
+// heldBack says whether a step did nothing, and is worth another look: it was not
+// allowed yet, or what it was to change is not what was looked at.
 func heldBack(err error) bool {
 	var budget *modules.BudgetError
-	return errors.As(err, &budget)
+	var stale *modules.StaleError
+	return errors.As(err, &budget) || errors.As(err, &stale)
 }
 
 // finished says whether a step that failed came to its end: a command of the

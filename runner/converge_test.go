@@ -17,6 +17,7 @@ type world struct {
 	did    []string
 	code   int  // of every command
 	budget bool // none is allowed yet
+	stale  int  // so many come too late
 }
 
 func (w *world) Query(ctx context.Context, r modules.Run) (modules.Output, error) {
@@ -31,6 +32,10 @@ func (w *world) Forget(context.Context, []string) error { return nil }
 func (w *world) Do(_ context.Context, _ string, r modules.Run) (modules.Output, error) {
 	if w.budget {
 		return modules.Output{}, &modules.BudgetError{Message: "not now"}
+	}
+	if w.stale > 0 {
+		w.stale--
+		return modules.Output{}, &modules.StaleError{Message: "modified"}
 	}
 	w.did = append(w.did, r.String())
 	return modules.Output{Stdout: "said\n", Code: w.code}, nil
@@ -87,6 +92,7 @@ func TestConverge(t *testing.T) {
 		looks  []look
 		code   int
 		budget bool // no step is allowed
+		stale  int  // so many steps come too late
 		status Status
 		did    int
 		checks int // 0: any number
@@ -123,13 +129,15 @@ func TestConverge(t *testing.T) {
 			status: Changed, did: 2, checks: 6},
 		{name: "steps that are not allowed for long", looks: []look{grad("a", step...), grad("a", step...)}, budget: true, status: OK,
 			err: "timed out after 50ms: x: is a, want b"},
+		{name: "what was changed meanwhile is looked at again", stale: 2, looks: []look{must, must, must, asked}, status: Changed, did: 1, checks: 4},
+		{name: "what changes without end", stale: 9, looks: []look{must}, status: OK, checks: 4, err: "still differs after the change: x: is a, want b"},
 		{name: "a pause is no change", looks: []look{{change: modules.Change{Steps: []modules.Step{modules.Pause{For: time.Millisecond}}}}}, status: OK, checks: 1},
 		{name: "the look fails", looks: []look{{err: errors.New("no such unit")}}, status: OK, checks: 1, err: "no such unit"},
 		{name: "the look after the change fails", looks: []look{must, {err: errors.New("gone")}}, status: Changed, did: 1, checks: 2,
 			err: "checking again after the change: gone"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := &world{code: c.code, budget: c.budget}
+			w := &world{code: c.code, budget: c.budget, stale: c.stale}
 			m := &scripted{looks: c.looks}
 			l := &loop{plan: c.plan, waiting: func([]modules.Diff) {},
 				target: &target{open: func(context.Context) (Machine, error) { return w, nil }}}

@@ -40,6 +40,8 @@ func (c *Client) explain(what string, err error) error {
 		return &modules.FieldError{Message: what + ": " + fieldWords(said.Message)}
 	case said.Reason == metav1.StatusReasonConflict && said.Details != nil && len(owners(said.Details)) > 0:
 		return fmt.Errorf("%s: others own %s; leave these fields out, or take them over with force: true", what, strings.Join(owners(said.Details), ", "))
+	case said.Reason == metav1.StatusReasonConflict && strings.Contains(said.Message, "the object has been modified"):
+		return &modules.StaleError{Message: what + ": " + said.Message}
 	case said.Reason == metav1.StatusReasonUnauthorized:
 		return fmt.Errorf("%s: %s does not accept the credentials of %s: %w", what, c.server, c.origin, err)
 	}

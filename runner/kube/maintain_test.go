@@ -20,6 +20,13 @@ func maintain(t *testing.T, c *Client) {
 	defer stop()
 	t.Run("evict", func(t *testing.T) { maintainEvict(t, ctx, c) })
 	t.Run("lease", func(t *testing.T) { maintainLease(t, ctx, c) })
+	t.Run("stale", func(t *testing.T) {
+		create(t, ctx, c, configMap("stale", nil))
+		var stale *modules.StaleError
+		_, err := c.Take(ctx, modules.APIStep{Verb: modules.Patch, Ref: modules.Ref{Kind: "cm", Name: "stale"},
+			Body: modules.Object{"metadata": map[string]any{"resourceVersion": "1"}, "data": map[string]any{"a": "b"}}})
+		require.ErrorAs(t, err, &stale)
+	})
 	t.Run("kured", func(t *testing.T) { maintainKured(t, ctx, c) })
 }
 
