@@ -409,3 +409,67 @@ func TestAHostThatWasLostIsCleanedUpAfterOnceMore(t *testing.T) {
 	require.Equal(t, 2, count1(l.did(), "h1: clean h2"))
 	require.Equal(t, 1, count1(l.did(), "h1: clean h3"))
 }
+
+// TestABlockThatIsLookedAtAgainForgetsNoHandler: what it changed in an earlier life
+// it finds as asked now, and its handler is due all the same.
+func TestABlockThatIsLookedAtAgainForgetsNoHandler(t *testing.T) {
+	l := newLives(t, `
+- hosts: h1
+  gather_facts: false
+  handlers: [{name: h, command: do h}]
+  tasks:
+  - block:
+    - {name: changes, ping: {data: x}, notify: h}
+    - {name: breaks, command: only h2}
+    always:
+    - {name: z, command: do z}
+`)
+	for range 3 {
+		l.live(0)
+		require.Equal(t, []string{"h on h1"}, l.pending())
+	}
+}
+
+// TestWhatWasOnlyLookedAtIsLookedAtAgain: where the run has failed since, somebody
+// may have mended what was found; but what was found before a step stays as it was.
+func TestWhatWasOnlyLookedAtIsLookedAtAgain(t *testing.T) {
+	asked := map[string]int{}
+	fresh := func() *lives {
+		l := newLives(t, `
+- hosts: h1
+  gather_facts: false
+  tasks:
+  - {name: before, ping: {data: before}}
+  - {name: step, command: do step}
+  - {name: after, ping: {data: after}}
+  - {name: gate, ping: {data: gate}, failed_when: false}
+  - {name: breaks, fail: {msg: shut}, when: closed | default(true)}
+`)
+		l.stage.there = map[string]bool{"h1 before": true, "h1 after": true, "h1 gate": true}
+		l.stage.query = func(_, cmd string) (modules.Output, error) {
+			asked[cmd]++
+			return modules.Output{}, nil
+		}
+		return l
+	}
+	l := fresh().live(0)
+	require.True(t, l.summary.Failed)
+	require.Equal(t, map[string]int{"is before": 1, "is after": 1, "is gate": 1}, asked)
+	l.live(0)
+	require.Equal(t, map[string]int{"is before": 1, "is after": 2, "is gate": 2}, asked)
+
+	clear(asked)
+	whole := l.records
+	l = fresh().live(upTo(t, whole, outcomeOf("tasks/3", 0)))
+	l.live(0)
+	require.Equal(t, map[string]int{"is before": 1, "is after": 1, "is gate": 1}, asked, "it died a moment ago")
+	for i, r := range l.records {
+		if o, ok := r.(Outcome); ok {
+			o.At = o.At.Add(-2 * lookedFor)
+			l.records[i] = o
+		}
+	}
+	l.records = l.records[:upTo(t, l.records, outcomeOf("tasks/3", 0))]
+	l.live(0)
+	require.Equal(t, map[string]int{"is before": 1, "is after": 2, "is gate": 2}, asked, "it died a while ago")
+}

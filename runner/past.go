@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"time"
 )
 
 // lately is when something came about that this life of the run has done: later
@@ -24,6 +25,18 @@ func (p *Past) knows(k Key) bool {
 		return true
 	}
 	return len(p.Begun[k]) > 0
+}
+
+// lookedFor is how long what was only looked at is taken for what is.
+const lookedFor = time.Minute
+
+// outdated says whether what was found has to be found anew: nothing was done by it
+// yet, and the run has failed since, so that somebody may have mended something, or
+// it is some time ago. What steps have followed from stays as it was: what they did
+// must fit together.
+func (p *Past) outdated(k Key, o Outcome) bool {
+	at := p.at[k]
+	return o.Looked && at > p.stepped && (at < p.ended || time.Since(o.At) > lookedFor)
 }
 
 // label keeps which item of a loop a number stands for.
@@ -87,7 +100,10 @@ func Fold(records []Record) *Past {
 	p.at, p.Seen = map[Key]int{}, map[Key][]byte{}
 	for i, r := range records {
 		switch r := r.(type) {
+		case Ended:
+			p.ended = i
 		case Intent:
+			p.stepped = i
 			p.label(r.Key, r.Label)
 			p.Begun[r.Key] = append(p.Begun[r.Key], r)
 			if r.Seen != nil && (r.Step == 0 || p.Seen[r.Key] == nil) {

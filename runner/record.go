@@ -80,8 +80,9 @@ type Outcome struct {
 	Diffs    []modules.Diff  `json:"diffs,omitempty"` // without secrets
 	Steps    []string        `json:"steps,omitempty"` // for people, without secrets
 	Opaque   bool            `json:"opaque,omitempty"`
-	Once     bool            `json:"once,omitempty"`  // what it did is not to be done again: a reboot
-	Holds    bool            `json:"holds,omitempty"` // what it holds ends with the life of the run, and is taken again by the next
+	Once     bool            `json:"once,omitempty"`   // what it did is not to be done again: a reboot
+	Looked   bool            `json:"looked,omitempty"` // nothing was to be done: it is what was found at that time
+	Holds    bool            `json:"holds,omitempty"`  // what it holds ends with the life of the run, and is taken again by the next
 	Notes    []string        `json:"notes,omitempty"`
 	Digest   Digest          `json:"digest,omitzero"`
 	Notified []Called        `json:"notified,omitempty"` // the handlers that this calls for

@@ -59,6 +59,8 @@ type Past struct {
 	Seen     map[Key][]byte // what modules saw first, before the steps of their last attempt
 
 	at      map[Key]int            // which record the outcome is: later ones have higher numbers
+	stepped int                    // which record was the last intent
+	ended   int                    // which record said that a life had come to its end, and not died
 	adopted []int                  // likewise of Adopted
 	labels  map[Key]map[int]string // of a loop's items, by their numbers
 }

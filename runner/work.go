@@ -56,7 +56,8 @@ func (x *hostTask) work(s *scope, item int, label string) *work {
 		before := past.Outcomes[w.key]
 		w.cut = before.Unsettled
 		failed, stale := before.Status == Failed || before.Status == Unreachable, past.at[w.key] < x.since
-		w.changed = (failed || stale) && len(before.Notified) > 0
+		again := failed || stale || past.at[w.key] < x.host.recheck // what it changed then, it finds as asked now
+		w.changed = again && len(before.Notified) > 0
 		if failed && !stale {
 			w.seen = past.Seen[w.key]
 		}
@@ -195,6 +196,7 @@ func (w *work) outcome(d done) Outcome {
 		o.Stdout, o.Stderr = rn.secrets.text(w.output.Stdout), rn.secrets.text(w.output.Stderr)
 	}
 	o.Opaque = slices.ContainsFunc(r.Change.Steps, opaque)
+	o.Looked = (r.Status == OK || r.Status == Skipped) && len(r.Change.Steps) == 0 && w.settled == "" && !w.changed
 	o.Once = slices.ContainsFunc(r.Change.Steps, isEvent)
 	o.Holds = slices.ContainsFunc(r.Change.Steps, isHold)
 	if !rn.Plan {
@@ -266,7 +268,7 @@ func (w *work) recall() (done, bool) {
 	o, ok := past.Outcomes[w.key]
 	at := past.at[w.key]
 	again := at < w.x.since || at < w.x.host.recheck && !o.Opaque && !o.Once && !w.x.handler
-	if !ok || !o.final() || o.Holds || again || o.Label != w.label || !w.named(o) {
+	if !ok || !o.final() || o.Holds || again || past.outdated(w.key, o) || o.Label != w.label || !w.named(o) {
 		return done{}, false
 	}
 	k := kept{o.Value, o.Facts}
