@@ -47,10 +47,10 @@ func (x *hostTask) attempt(ctx context.Context, w *work, number int) done {
 		w.output = o.output[len(o.output)-1]
 	}
 	d := x.result(o, err)
-	if only && !x.play.run.Plan {
-		d = onlyLooked(d)
-	}
-	if x.play.run.Plan && only {
+	switch {
+	case only && x.task.CheckMode != nil:
+		d = onlyLooked(d, x.play.run.Plan)
+	case only:
 		x.foretell(t, w, d.result)
 	}
 	if d.drifted {
@@ -121,13 +121,13 @@ func (x *hostTask) onlyLooks(s *scope) (bool, error) {
 
 // onlyLooked is the result of a task that check_mode keeps from changing
 // anything, as Ansible reports it: a change that was not made is changed, and a
-// command that was not run is skipped.
-func onlyLooked(d done) done {
+// command that was not run is skipped. A plan knows it as well as an apply.
+func onlyLooked(d done, plan bool) done {
 	const why = "check_mode: nothing was done"
 	vars := d.result.Vars
 	switch d.result.Status {
 	case WouldChange:
-		d.result.Status = Changed
+		d.result.Status = changedIn(plan)
 	case WouldRun:
 		d.result.Status, d.result.Changed = Skipped, false
 		vars["skipped"], vars["changed"] = true, false
@@ -137,7 +137,7 @@ func onlyLooked(d done) done {
 		return d
 	}
 	d.result.Msg, vars["msg"] = why, why
-	d.value = jinja.FromGo(vars)
+	d.value, d.only = jinja.FromGo(vars), true
 	return d
 }
 

@@ -25,7 +25,7 @@ func TestCheckMode(t *testing.T) {
 	plan := carry(t, checkModes, func(r *Runner, _ *fleet) { r.Plan = true })
 	require.NoError(t, plan.err)
 	require.Equal(t, []string{"h1: do asks"}, plan.fleet.did, "check_mode: false is done in a plan too, so that the rest can be known")
-	require.Equal(t, []string{"asks h1 changed", "hangs h1 run", "only looks h1 run", "in a block h1 run", "says h1 known after apply"}, plan.lines())
+	require.Equal(t, []string{"asks h1 changed", "hangs h1 run", "only looks h1 skipped", "in a block h1 skipped", "says h1 ok"}, plan.lines())
 
 	apply := carry(t, checkModes)
 	require.Equal(t, []string{"h1: do asks", "h1: do asks"}, apply.fleet.did)

@@ -31,6 +31,7 @@ type done struct {
 	value  jinja.Value
 	calls  []call // the handlers that it notifies
 	unsure bool   // a plan cannot know whether the task changes anything
+	only   bool   // check_mode kept it from changing anything
 
 	at       int   // when it came about: a record's number, or lately
 	recalled bool  // it is that of an earlier life of the run
@@ -128,7 +129,7 @@ func (p *play) record(t *playbooks.Task, h *host, d done, how turn, counts bool)
 	}
 	switch r.Status {
 	case WouldChange, WouldRun, Unknown:
-		h.pending = true
+		h.pending = h.pending || !d.only
 	case Unreachable:
 		if h.cleaning {
 			return // what it was lost by is told, not that it still is
