@@ -89,16 +89,30 @@ func (a *author) nodes(indent, play, count, depth int, guarded, after bool) {
 func (a *author) block(indent, play, depth int, guarded, after bool) {
 	rescue := a.chance(60, "rescue")
 	a.line(indent, "- block:")
+	first := a.n + 1
 	a.nodes(indent+1, play, rapid.IntRange(1, 2).Draw(a.t, "in block"), depth+1, guarded || rescue, after)
 	if rescue {
 		a.line(indent+1, "rescue:")
 		had := len(a.registered) // no plan knows what a rescue registers
 		a.nodes(indent+1, play, rapid.IntRange(1, 2).Draw(a.t, "in rescue"), depth+1, guarded, after)
 		a.registered = a.registered[:had]
+		a.retried(first)
 	}
 	if !rescue || a.chance(40, "always") {
 		a.line(indent+1, "always:")
 		a.nodes(indent+1, play, rapid.IntRange(1, 2).Draw(a.t, "in always"), depth+1, guarded, true)
+	}
+}
+
+// retried marks the tasks from a number on where a rescue among them may fail: what
+// it stood by for is then tried again.
+func (a *author) retried(first int) {
+	fails := false
+	for n := first; n <= a.n; n++ {
+		fails = fails || a.failing[fmt.Sprintf("t%d", n)]
+	}
+	for n := first; fails && n <= a.n; n++ {
+		a.again[fmt.Sprintf("t%d", n)] = true
 	}
 }
 

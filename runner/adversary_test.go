@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -472,4 +473,40 @@ func TestWhatWasOnlyLookedAtIsLookedAtAgain(t *testing.T) {
 	l.records = l.records[:upTo(t, l.records, outcomeOf("tasks/3", 0))]
 	l.live(0)
 	require.Equal(t, map[string]int{"is before": 1, "is after": 2, "is gate": 2}, asked, "it died a while ago")
+}
+
+// TestWhatARescueCouldNotMendIsTriedAgain: a rescue that only says what to mend ends
+// failed, and what it stood by for is tried once that is mended. One that mended it
+// by itself is not undone by a later failure.
+func TestWhatARescueCouldNotMendIsTriedAgain(t *testing.T) {
+	const text = `
+- hosts: h1
+  gather_facts: false
+  tasks:
+  - block:
+    - {name: before, command: do before}
+    - {name: breaks, command: only h2 breaks}
+    - {name: then, command: do then}
+    rescue:
+    - {name: note, command: do note}
+    - {name: say, fail: {msg: mend it}, when: %s}
+  - {name: later, command: only h2 later}
+`
+	l := newLives(t, strings.Replace(text, "%s", "true", 1)).live(0)
+	require.Equal(t, []string{"h1: do before", "h1: do note", "h1: only h2 breaks"}, l.did())
+	l.live(0)
+	require.True(t, l.summary.Failed)
+	require.Equal(t, []string{"h1: do before", "h1: do note", "h1: do note", "h1: only h2 breaks", "h1: only h2 breaks"}, l.did())
+	l.stage.did = func(_, _ string, out *modules.Output) error { out.Code = 0; return nil } // mended
+	l.live(0)
+	require.Equal(t, Summary{Changes: true}, l.summary)
+	require.Equal(t, 1, count1(l.did(), "h1: do before"))
+	require.Equal(t, 1, count1(l.did(), "h1: do then"))
+	require.Equal(t, 2, count1(l.did(), "h1: do note"))
+
+	l = newLives(t, strings.Replace(text, "%s", "false", 1)).live(0)
+	require.True(t, l.summary.Failed, "by the task after the block")
+	l.live(0)
+	require.Equal(t, 1, count1(l.did(), "h1: only h2 breaks"))
+	require.Equal(t, 1, count1(l.did(), "h1: do note"))
 }

@@ -48,6 +48,7 @@ func (p *play) block(ctx context.Context, b *playbooks.Block, hosts []*host, gua
 	leave := enter(hosts)
 	defer leave()
 	p.recheck(b, hosts)
+	p.retry(b, hosts)
 	_, err := p.list(ctx, b.Tasks, hosts, guarded || len(b.Rescue) > 0)
 	if err != nil {
 		return nil, err
@@ -84,6 +85,23 @@ func (p *play) recheck(b *playbooks.Block, hosts []*host) {
 	}
 }
 
+// retry has what failed in a block tried again where its rescue failed too: the play
+// has not gone on from it, and what is mended since is to be seen.
+func (p *play) retry(b *playbooks.Block, hosts []*host) {
+	past := p.run.Past
+	if past == nil {
+		return
+	}
+	for _, h := range hosts {
+		for _, t := range tasksIn(b.Rescue) {
+			k := p.next(t, h)
+			if o, ok := past.Outcomes[k]; ok && !o.final() {
+				h.retry = max(h.retry, past.at[k])
+			}
+		}
+	}
+}
+
 // tasksIn is every task below the nodes.
 func tasksIn(lists ...[]playbooks.Node) []*playbooks.Task {
 	var all []*playbooks.Task
@@ -103,15 +121,15 @@ func tasksIn(lists ...[]playbooks.Node) []*playbooks.Task {
 // enter begins a block on hosts, and returns what ends it. In between a host's
 // latest is that of the block.
 func enter(hosts []*host) (leave func()) {
-	type outer struct{ latest, since, recheck int }
+	type outer struct{ latest, since, recheck, retry int }
 	had := make([]outer, len(hosts))
 	for i, h := range hosts {
-		had[i] = outer{h.latest, h.since, h.recheck}
+		had[i] = outer{h.latest, h.since, h.recheck, h.retry}
 		h.latest = 0
 	}
 	return func() {
 		for i, h := range hosts {
-			h.latest, h.since, h.recheck = max(h.latest, had[i].latest), had[i].since, had[i].recheck
+			h.latest, h.since, h.recheck, h.retry = max(h.latest, had[i].latest), had[i].since, had[i].recheck, had[i].retry
 		}
 	}
 }
@@ -124,14 +142,13 @@ func (p *play) rescue(ctx context.Context, b *playbooks.Block, hosts []*host, gu
 	}
 	var on []*host
 	for _, h := range hosts {
-		switch {
-		case h.drifted:
-		case h.unreachable:
-			on = append(on, h)
-		case h.failed:
-			h.failed, p.rescued = false, true
-			on = append(on, h)
+		if h.drifted || !h.unreachable && !h.failed {
+			continue
 		}
+		p.rescued = p.rescued || h.failed
+		h.failed = false
+		h.since = max(h.since, h.fell) // a failure that came again is rescued again
+		on = append(on, h)
 	}
 	leave := p.cleanUp(on)
 	_, err := p.list(ctx, b.Rescue, on, guarded)

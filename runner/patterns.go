@@ -56,6 +56,9 @@ func (p *play) selected() ([]*inventory.Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(patterns) == 0 {
+		return nil, nil // a list that may be empty
+	}
 	return p.run.inventory.Select(strings.Join(patterns, ","))
 }
 

@@ -139,8 +139,10 @@ type host struct {
 	pending     bool // a plan: an earlier task would change it
 	recap       Recap
 	latest      int // when the latest result of the block at work came about: a record's number, or lately
+	fell        int // likewise, of what failed last
 	since       int // what is recalled must have come about later
 	recheck     int // likewise, where a Check can see whether it still holds
+	retry       int // likewise, of what failed where a rescue stood by
 }
 
 func (h *host) up() bool { return !h.failed && !h.unreachable }

@@ -182,6 +182,7 @@ func (p *play) notify(t *playbooks.Task, h *host, d done) {
 
 // explain tells a rescue what failed.
 func (p *play) explain(t *playbooks.Task, h *host, d done) {
+	h.fell = d.at
 	h.set["ansible_failed_task"] = failedTask(t, p.scope(h, t.Layers))
 	h.set["ansible_failed_result"] = d.value
 }

@@ -267,7 +267,7 @@ func (w *work) recall() (done, bool) {
 	past := w.x.play.run.Past
 	o, ok := past.Outcomes[w.key]
 	at := past.at[w.key]
-	again := at < w.x.since || at < w.x.host.recheck && !o.Opaque && !o.Once && !w.x.handler
+	again := at < w.x.since || at < w.x.host.retry && o.Rescued || at < w.x.host.recheck && !o.Opaque && !o.Once && !w.x.handler
 	if !ok || !o.final() || o.Holds || again || past.outdated(w.key, o) || o.Label != w.label || !w.named(o) {
 		return done{}, false
 	}
