@@ -21,7 +21,7 @@ func init() {
 // kubectl acts through the API from the controller, whatever host the play is
 // on. Exactly one verb is given; the other arguments say what it acts on.
 type kubectl struct {
-	Get      string `arg:"get" doc:"Read objects: a kind such as pods, or KIND/NAME; registers items, count and found, and for pods their facts as pods."`
+	Get      string `arg:"get" doc:"Read objects: a kind such as pods, or KIND/NAME; registers items, count and found, and the facts of pods as pods and of nodes as nodes."`
 	Apply    any    `arg:"apply" doc:"Have these fields in the cluster (server-side apply): an object, a list of objects, or YAML text."`
 	Src      Local  `arg:"src,file" doc:"Apply the objects of this YAML file of the controller."`
 	URL      string `arg:"url" doc:"Apply the objects of the YAML behind this http or https URL, of at most 1 MiB; needs digest."`

@@ -19,7 +19,8 @@ type cordonState struct {
 	on    bool   // nothing new is scheduled there
 	mark  string // OWNER/RUN, as a cordon of runbook's has left it
 	owner string // of the mark
-	ours  bool   // the cordon is runbook's own, and the owner's
+	kept  bool   // the cordon is as runbook has set it
+	ours  bool   // likewise, in the name of the owner who asks
 	by    string // for people
 }
 
@@ -39,9 +40,10 @@ func cordonOf(node Object, owner string) cordonState {
 			writer, at = dig[string](f, "manager"), dig[string](f, "time")
 		}
 	}
-	s.ours = writer == fieldOwner && s.mark != "" && s.owner == owner
+	s.kept = writer == fieldOwner && s.mark != ""
+	s.ours = s.kept && s.owner == owner
 	switch {
-	case writer == fieldOwner && s.mark != "":
+	case s.kept:
 		s.by = "runbook for " + strings.Replace(s.mark, "/", ", run ", 1)
 	case writer != "":
 		s.by = "somebody (" + writer + " at " + at + ")"
@@ -49,6 +51,14 @@ func cordonOf(node Object, owner string) cordonState {
 		s.by = "somebody"
 	}
 	return s
+}
+
+// holder is in whose name runbook has cordoned; empty where somebody else has.
+func (s cordonState) holder() string {
+	if !s.kept {
+		return ""
+	}
+	return s.owner
 }
 
 // writtenByUs is a node as the server would have it after a patch of ours to its

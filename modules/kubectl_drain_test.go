@@ -259,3 +259,13 @@ func TestSelects(t *testing.T) {
 		}
 	}
 }
+
+func TestNodeFacts(t *testing.T) {
+	text := strings.Replace(cordoned(true, "roll/r0", "runbook"), "unschedulable: true", "unschedulable: true, taints: [{key: a/b, effect: NoSchedule}]", 1) +
+		"status: {conditions: [{type: Ready, status: \"True\"}], addresses: [{type: Hostname, address: x}, {type: InternalIP, address: 10.0.0.1}], nodeInfo: {bootID: b, kernelVersion: k}}\n"
+	change := check(t, &kubectl{Get: "nodes"}, &fake{cluster: &fakeCluster{lists: map[string]string{"nodes": text}}})
+	assert.Equal(t, []any{map[string]any{"name": "node005", "ready": true, "address": "10.0.0.1", "taints": []any{"a/b"}, "cordoned": true,
+		"cordoned_by": "runbook for roll, run r0", "cordon_owner": "roll", "boot_id": "b", "kernel": "k"}}, change.Vars["nodes"])
+	change = check(t, &kubectl{Get: "nodes"}, &fake{cluster: &fakeCluster{lists: map[string]string{"nodes": cordoned(true, "roll/r0", "kubectl")}}})
+	assert.Equal(t, "", change.Vars["nodes"].([]any)[0].(map[string]any)["cordon_owner"])
+}

@@ -17,10 +17,10 @@ func (k *kubectl) get(ctx context.Context, c outlook) (Change, error) {
 	var vague Unforeseen
 	for _, o := range found {
 		if err := c.staying(o); errors.As(err, &vague) {
-			return Change{Vars: map[string]any{"items": vague, "pods": vague, "count": vague, "found": vague}}, nil
+			return Change{Vars: map[string]any{"items": vague, "pods": vague, "nodes": vague, "count": vague, "found": vague}}, nil
 		}
 		if err := c.settled(o); errors.As(err, &vague) && !slices.Contains(statusless, dig[string](o, "kind")) {
-			vars["items"], vars["pods"] = vague, vague
+			vars["items"], vars["pods"], vars["nodes"] = vague, vague, vague
 		}
 	}
 	return Change{Vars: vars}, nil
@@ -31,17 +31,20 @@ var statusless = []string{
 	"ConfigMap", "Secret", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "PriorityClass", "StorageClass", "LimitRange",
 }
 
-// foundVars is what register gets of objects: themselves, and for pods what
-// playbooks ask most.
+// foundVars is what register gets of objects: themselves, and for pods and nodes
+// what playbooks ask most.
 func foundVars(found []Object) map[string]any {
-	list, pods := []any{}, []any{}
+	list, pods, nodes := []any{}, []any{}, []any{}
 	for _, o := range found {
 		list = append(list, withoutBookkeeping(o))
-		if dig[string](o, "kind") == "Pod" {
+		switch dig[string](o, "kind") {
+		case "Pod":
 			pods = append(pods, podFacts(o))
+		case "Node":
+			nodes = append(nodes, nodeFacts(o))
 		}
 	}
-	return map[string]any{"items": list, "pods": pods, "count": len(list), "found": len(list) > 0}
+	return map[string]any{"items": list, "pods": pods, "nodes": nodes, "count": len(list), "found": len(list) > 0}
 }
 
 // withoutBookkeeping leaves out who owns which field: the server's own notes,

@@ -102,7 +102,7 @@ func TestKubectlGet(t *testing.T) {
 		{Get: "pod/none", Namespace: "ns"}, {Get: "pod", Name: "none", Namespace: "ns"}, {Get: "nodes"},
 	} {
 		c := check(t, k, target)
-		assert.Equal(t, map[string]any{"items": []any{}, "pods": []any{}, "count": 0, "found": false}, c.Vars)
+		assert.Equal(t, map[string]any{"items": []any{}, "pods": []any{}, "nodes": []any{}, "count": 0, "found": false}, c.Vars)
 	}
 	assert.Contains(t, fails(t, &kubectl{Get: "secrets"}, cluster), "unexpected")
 }
