@@ -10,7 +10,7 @@ LABCTL = $(GO) run ./tests/lab/labctl
 
 # What the lab and the tests with real tools want of Debian.
 PACKAGES = ca-certificates debootstrap openssh-client openssh-server sudo curl wget procps iproute2 iptables conntrack ipset \
-	etcd-server containerd runc containernetworking-plugins busybox-static systemd
+	etcd-server etcd-client grub-common grub2-common containerd runc containernetworking-plugins busybox-static systemd
 
 # $(call timed,part,command) runs a command and says how long it took.
 timed = @began=$$(date +%s); { $(2); } && echo "== $(1): $$(($$(date +%s) - began)) s"
