@@ -49,12 +49,18 @@ func (l *Lab) nodeFiles(h Host) ([]seed.File, error) {
 	}, nil
 }
 
-// controlPlaneUp starts the control plane on this machine and gives it what the
-// cluster runs.
+// controlPlaneUp starts the control plane on this machine.
 func (l *Lab) controlPlaneUp(ctx context.Context) error {
-	if _, err := lab.StartControlPlane(ctx, lab.ControlPlaneConfig{
+	_, err := lab.StartControlPlane(ctx, lab.ControlPlaneConfig{
 		Subnet: l.cfg.Subnet, State: l.cfg.State, NodeGrace: nodeGrace, Parts: l.Shared,
-	}); err != nil {
+	})
+	return err
+}
+
+// clusterUp returns when every node is Ready and every pod runs. The pods come
+// last, so that they are spread over all nodes.
+func (l *Lab) clusterUp(ctx context.Context) error {
+	if err := lab.Poll(ctx, settleWithin, l.nodesReady); err != nil {
 		return err
 	}
 	cmd := l.kubectl(ctx, "apply", "--server-side", "--filename=-")
@@ -62,17 +68,7 @@ func (l *Lab) controlPlaneUp(ctx context.Context) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("apply the manifests: %w: %s", err, out)
 	}
-	return nil
-}
-
-// clusterUp returns when every node is Ready and every pod runs.
-func (l *Lab) clusterUp(ctx context.Context) error {
-	return lab.Poll(ctx, settleWithin, func(ctx context.Context) error {
-		if err := l.nodesReady(ctx); err != nil {
-			return err
-		}
-		return l.podsReady(ctx)
-	})
+	return lab.Poll(ctx, settleWithin, l.podsReady)
 }
 
 type condition struct{ Type, Status string }

@@ -3,7 +3,6 @@ package parts
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -16,10 +15,6 @@ import (
 
 const (
 	suite = "bookworm"
-	// newerSuite has the newer kernel.
-	newerSuite = "bookworm-backports"
-	kernelMeta = "linux-image-cloud-amd64"
-	keyring    = "/usr/share/keyrings/debian-archive-keyring.gpg"
 	// rootUUID is the filesystem's, on every machine: no machine sees another's disk.
 	rootUUID = "b0071ab0-1ab0-4ab0-8ab0-b0071ab00001"
 )
@@ -100,54 +95,5 @@ func lay(files fs.FS, tree string) error {
 			mode = 0o755
 		}
 		return os.WriteFile(to, data, mode)
-	})
-}
-
-// kernel is the packages that apt would fetch to bring the tree's kernel up to
-// the newer suite's.
-func (c Cache) kernel(ctx context.Context, kept parts.Cache, tree string) (string, error) {
-	name := "kernel-" + parts.Key(newerSuite, kernelMeta, filepath.Base(tree))
-	return kept.Once(name, func(dir string) error {
-		mirror, err := parts.Mirror(ctx)
-		if err != nil {
-			return err
-		}
-		// apt's own folders stand apart: neither this machine's lists nor the tree
-		// are touched.
-		apt, err := os.MkdirTemp("", "labvm-apt-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(apt)
-		for _, d := range []string{"lists/partial", "cache/archives/partial"} {
-			if err := os.MkdirAll(filepath.Join(apt, d), 0o755); err != nil {
-				return err
-			}
-		}
-		list := filepath.Join(apt, "sources.list")
-		var sources string
-		for _, s := range []string{suite, newerSuite} {
-			sources += fmt.Sprintf("deb [signed-by=%s] %s %s main\n", keyring, mirror, s)
-		}
-		if err := os.WriteFile(list, []byte(sources), 0o644); err != nil {
-			return err
-		}
-		options := []string{
-			"-q", "-o", "Dir::Etc::sourcelist=" + list, "-o", "Dir::Etc::sourceparts=-", "-o", "Dir::Etc::preferencesparts=-",
-			"-o", "Dir::State::Lists=" + filepath.Join(apt, "lists"), "-o", "Dir::Cache=" + filepath.Join(apt, "cache"),
-			"-o", "Dir::State::Status=" + filepath.Join(tree, "var/lib/dpkg/status"), "-o", "Dir::Cache::Archives=" + dir,
-			"-o", "APT::Sandbox::User=root", "-o", "APT::Update::Error-Mode=any",
-		}
-		if _, err := parts.Run(exec.CommandContext(ctx, "apt-get", append(options, "update")...)); err != nil {
-			return err
-		}
-		if err := os.MkdirAll(filepath.Join(dir, "partial"), 0o755); err != nil {
-			return err
-		}
-		get := append(options, "--yes", "--no-install-recommends", "--download-only", "--target-release="+newerSuite, "install", kernelMeta)
-		if _, err := parts.Run(exec.CommandContext(ctx, "apt-get", get...)); err != nil {
-			return err
-		}
-		return errors.Join(os.RemoveAll(filepath.Join(dir, "partial")), os.RemoveAll(filepath.Join(dir, "lock")))
 	})
 }

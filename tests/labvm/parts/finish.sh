@@ -12,7 +12,9 @@ echo "UUID=$ROOT_UUID / ext4 errors=remount-ro 0 1" >/etc/fstab
 : >/etc/machine-id
 
 systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
-	fstrim.timer systemd-pstore.service getty@tty1.service systemd-networkd-wait-online.service
+	fstrim.timer systemd-pstore.service getty@tty1.service systemd-networkd-wait-online.service systemd-network-generator.service \
+	sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-connections.mount \
+	modprobe@drm.service modprobe@fuse.service modprobe@dm_mod.service modprobe@loop.service
 systemctl --quiet enable systemd-networkd.service lab-seed.service lab-seal.service kubelet.service
 
 grub=/boot/grub/i386-pc

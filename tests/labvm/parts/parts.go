@@ -42,13 +42,15 @@ func (c Cache) Make(ctx context.Context) (Parts, error) {
 		return Parts{}, err
 	}
 	var p Parts
-	if p.OldKernel, err = release(filepath.Join(tree, "boot"), "vmlinuz-", ""); err != nil {
+	image, err := one(filepath.Join(tree, "boot/vmlinuz-*"))
+	if err != nil {
 		return Parts{}, err
 	}
+	p.OldKernel = strings.TrimPrefix(filepath.Base(image), "vmlinuz-")
 	if p.KernelDebs, err = c.kernel(ctx, kept, tree); err != nil {
 		return Parts{}, err
 	}
-	if p.NewKernel, err = release(p.KernelDebs, "linux-image-", "_*_amd64.deb"); err != nil {
+	if p.NewKernel, err = releaseOf(ctx, p.KernelDebs); err != nil {
 		return Parts{}, err
 	}
 	if p.NewKernel == p.OldKernel {
@@ -58,16 +60,14 @@ func (c Cache) Make(ctx context.Context) (Parts, error) {
 	return p, err
 }
 
-// release is the kernel release in the only file name of a folder that has one
-// between prefix and suffix.
-func release(dir, prefix, suffix string) (string, error) {
-	found, err := filepath.Glob(filepath.Join(dir, prefix+"[0-9]*"+suffix))
+// one is the only file that there is of a pattern.
+func one(pattern string) (string, error) {
+	found, err := filepath.Glob(pattern)
 	if err != nil {
 		return "", err
 	}
 	if len(found) != 1 {
-		return "", fmt.Errorf("%s: one file %sRELEASE%s is wanted, found %q", dir, prefix, suffix, found)
+		return "", fmt.Errorf("one file %s is wanted, found %q", pattern, found)
 	}
-	name, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(found[0]), prefix), "_")
-	return name, nil
+	return found[0], nil
 }
