@@ -9,6 +9,8 @@ echo 'ops ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/ops
 chmod 440 /etc/sudoers.d/ops
 mkdir -p /var/lib/lab
 echo "UUID=$ROOT_UUID / ext4 errors=remount-ro 0 1" >/etc/fstab
+# Each machine finds an id of its own; D-Bus' would be taken for it.
+rm -f /var/lib/dbus/machine-id
 : >/etc/machine-id
 
 systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \

@@ -5,7 +5,7 @@ ctr -n k8s.io images import /var/lib/lab/images.tar
 systemctl stop containerd
 update-initramfs -u -k all
 update-grub
-rm -rf /var/lib/lab/images.tar /var/lib/lab/seal /var/lib/lab/seeded /var/log/journal /var/lib/systemd/random-seed
+rm -rf /var/lib/lab/images.tar /var/lib/lab/seal /var/lib/lab/seeded /var/log/journal /var/lib/systemd/random-seed /var/lib/dbus/machine-id
 : >/etc/machine-id
 sync
 set +x
