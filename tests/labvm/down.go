@@ -92,8 +92,8 @@ func checkOurs(state string) error {
 	return nil
 }
 
-// keepLogs saves the logs of a lab that did not come up, where the next attempt
-// does not clear them away.
+// keepLogs saves the logs of a lab that did not come up, or of a test that
+// failed, where the next attempt does not clear them away.
 func (l *Lab) keepLogs() error {
 	kept := filepath.Join(l.cfg.Cache, "failed-logs")
 	if err := os.RemoveAll(kept); err != nil {

@@ -49,7 +49,12 @@ func TestLab(t *testing.T) {
 	require.NoError(t, Down(ctx, cfg))
 	l, err := Up(ctx, cfg)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, l.Down(context.Background())) })
+	t.Cleanup(func() {
+		if t.Failed() {
+			require.NoError(t, l.keepLogs())
+		}
+		require.NoError(t, l.Down(context.Background()))
+	})
 	records, err := proc.Load(l.path("procs"))
 	require.NoError(t, err)
 	require.Len(t, records, 3+1+4, "machines, package server, etcd and the control plane")
@@ -180,7 +185,7 @@ grub-reboot "$(entry `+l.Parts.NewKernel+`)"`)
 func reboot(t *testing.T, ctx context.Context, l *Lab, host, was string) {
 	t.Helper()
 	began := time.Now()
-	ssh(t, ctx, l, host, "systemd-run --quiet --on-active=1 systemctl reboot")
+	ssh(t, ctx, l, host, "systemctl --no-block reboot")
 	require.NoError(t, lab.Poll(ctx, rebootWithin, func(ctx context.Context) error {
 		out, err := l.SSH(ctx, host, "cat /proc/sys/kernel/random/boot_id")
 		if err == nil && strings.TrimSpace(out) == was {

@@ -10,7 +10,7 @@ import (
 func TestCommand(t *testing.T) {
 	m := Machine{Name: "vm1", ID: "u", Memory: 512, Disk: "/d/a,b", Format: "qcow2", Seed: "/d/seed", Console: "/d/console"}
 	bare := strings.Join(m.Command().Args, " ")
-	require.Contains(t, bare, "-accel tcg,thread=multi -cpu max,la57=off")
+	require.Contains(t, bare, "-accel tcg,thread=multi -cpu max,la57=off,cx16=off ")
 	require.Contains(t, bare, "format=qcow2,file=/d/a,,b ", "a comma in a path does not end it")
 	require.Contains(t, bare, "readonly=on,format=raw,file=/d/seed")
 	require.NotContains(t, bare, "-netdev")
