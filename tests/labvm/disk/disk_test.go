@@ -25,7 +25,7 @@ func layout(t *testing.T) Layout {
 }
 
 func TestWrite(t *testing.T) {
-	if _, err := exec.LookPath("mke2fs"); err != nil {
+	if _, err := exec.LookPath("mke2fs"); err != nil && os.Getenv("CI") == "" {
 		t.Skip("mke2fs is missing: install e2fsprogs")
 	}
 	l := layout(t)

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package parts makes what the virtual machines are built from, once, into a
 // cache: the disk that every machine's own is laid over, and the packages of the
 // newer kernel. Everything is a Debian package or a Go module.
