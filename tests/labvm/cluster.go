@@ -57,8 +57,7 @@ func (l *Lab) controlPlaneUp(ctx context.Context) error {
 	return err
 }
 
-// clusterUp returns when every node is Ready and every pod runs. The pods come
-// last, so that they are spread over all nodes.
+// clusterUp returns when every node is Ready and every pod runs.
 func (l *Lab) clusterUp(ctx context.Context) error {
 	if err := lab.Poll(ctx, settleWithin, l.nodesReady); err != nil {
 		return err
