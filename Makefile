@@ -2,7 +2,8 @@
 # make test    everything: the code, the command line, the lab with the incident
 # make demo    the incident and its end, shown on the lab
 # make lab     bring the lab up and leave it up; make lab-down takes it away
-.PHONY: build test unit crash lab-test vet deps demo lab lab-down bench
+# make lab-vm  tests on virtual machines that reboot; not a part of make test
+.PHONY: build test unit crash lab-test lab-vm vet deps vm-deps demo lab lab-down bench
 
 GO    := go
 UNIT   = $(shell $(GO) list ./... | grep -v '^runbook/tests')
@@ -11,6 +12,9 @@ LABCTL = $(GO) run ./tests/lab/labctl
 # What the lab and the tests with real tools want of Debian.
 PACKAGES = ca-certificates debootstrap openssh-client openssh-server sudo curl wget procps iproute2 iptables conntrack ipset \
 	etcd-server etcd-client grub-common grub2-common containerd runc containernetworking-plugins busybox-static systemd
+
+# What the virtual machines want beside that.
+VM_PACKAGES = qemu-system-x86 qemu-utils e2fsprogs
 
 # $(call timed,part,command) runs a command and says how long it took.
 timed = @began=$$(date +%s); { $(2); } && echo "== $(1): $$(($$(date +%s) - began)) s"
@@ -44,10 +48,19 @@ lab-test:
 	@test "$$(uname)" = Linux || echo "the lab cannot run here: it needs Linux"
 	$(call timed,tests on the lab,$(GO) test -count=1 -p 1 -timeout 70m -v $$($(GO) list ./tests/... | grep -v /tests/crash))
 
-# As root on Debian: install what is missing, upgrade nothing.
+# Ten minutes, on any processor: the machines are emulated.
+lab-vm: deps vm-deps
+	$(call timed,tests on virtual machines,RUNBOOK_LAB_VM=1 $(GO) test -count=1 -p 1 -timeout 70m -v ./tests/labvm/...)
+
+# $(call installed,packages): as root on Debian, install what is missing, upgrade nothing.
+installed = @test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || dpkg-query -W $(1) >/dev/null 2>&1 || \
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-upgrade $(1) >/dev/null; }
+
 deps:
-	@test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || dpkg-query -W $(PACKAGES) >/dev/null 2>&1 || \
-		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-upgrade $(PACKAGES) >/dev/null; }
+	$(call installed,$(PACKAGES))
+
+vm-deps:
+	$(call installed,$(VM_PACKAGES))
 
 demo: deps build
 	$(GO) run ./tests/demo

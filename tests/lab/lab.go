@@ -39,6 +39,8 @@ type Lab struct {
 	net network
 	ca  pki.Pair   // while the lab comes up
 	mu  sync.Mutex // guards Timings
+
+	nodeGrace time.Duration // how long a node may be silent; zero: as the incident's may
 }
 
 // saved is what Open needs to know of a running lab.

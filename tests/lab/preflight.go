@@ -71,11 +71,7 @@ func checkKernel(ctx context.Context) error {
 }
 
 func checkRoutes(ctx context.Context, net network) error {
-	out, err := exec.CommandContext(ctx, "ip", "-json", "-4", "route").Output()
-	if err != nil {
-		return fmt.Errorf("list this machine's routes: %w", err)
-	}
-	route, err := occupied(out, net)
+	route, err := occupiedHere(ctx, net)
 	if err != nil {
 		return err
 	}
@@ -83,6 +79,16 @@ func checkRoutes(ctx context.Context, net network) error {
 		return fmt.Errorf("%s is already routed on this machine (%s): choose another network with --subnet or RUNBOOK_LAB_SUBNET, for example 10.77.0.0/16", net.subnet, route)
 	}
 	return nil
+}
+
+// occupiedHere says which of this machine's routes the network would collide
+// with.
+func occupiedHere(ctx context.Context, net network) (string, error) {
+	out, err := exec.CommandContext(ctx, "ip", "-json", "-4", "route").Output()
+	if err != nil {
+		return "", fmt.Errorf("list this machine's routes: %w", err)
+	}
+	return occupied(out, net)
 }
 
 // checkState refuses an overlay: the hosts' own overlays cannot lie on one.
