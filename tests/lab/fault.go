@@ -132,7 +132,7 @@ func (l *Lab) installIpset(ctx context.Context, h Host, debs string) error {
 
 // WriteFile writes a file of a running host, outside runbook.
 func (l *Lab) WriteFile(h Host, path string, data []byte, mode fs.FileMode) error {
-	r, err := l.record(h.Name)
+	r, err := l.process1(h.Name)
 	if err != nil {
 		return err
 	}

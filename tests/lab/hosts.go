@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"net"
@@ -21,7 +20,6 @@ import (
 
 	"runbook/tests/lab/cgroup"
 	"runbook/tests/lab/hostspec"
-	"runbook/tests/lab/proc"
 )
 
 // sshWithin is how long a host may take to answer on port 22: it needs a second.
@@ -47,52 +45,6 @@ func ipBatch(ctx context.Context, script string) error {
 	return nil
 }
 
-// bootHost starts one host and returns when its sshd answers.
-func (l *Lab) bootHost(ctx context.Context, h Host) error {
-	if err := l.furnish(h); err != nil {
-		return fmt.Errorf("%s: %w", h.Name, err)
-	}
-	if err := l.startInit(ctx, h); err != nil {
-		return fmt.Errorf("%s: %w", h.Name, err)
-	}
-	if err := waitForPort(ctx, net.JoinHostPort(h.Address, "22"), sshWithin); err != nil {
-		return fmt.Errorf("%s: sshd does not answer: %w (see %s)", h.Name, err, l.path("logs", h.Name+".log"))
-	}
-	return nil
-}
-
-// startInit starts the host's first process in namespaces of its own, puts the
-// cable into them, and only then tells it what to be.
-func (l *Lab) startInit(ctx context.Context, h Host) error {
-	spec, err := l.spec(h)
-	if err != nil {
-		return err
-	}
-	description, err := json.Marshal(spec)
-	if err != nil {
-		return err
-	}
-	cmd := exec.Command(filepath.Join(l.Parts.Programs, "hostinit"), l.net.cgroup()+"/"+h.Name)
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC,
-	}
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	defer stdin.Close()
-	r, err := l.start(h.Name, cmd)
-	if err != nil {
-		return err
-	}
-	cable := fmt.Sprintf("link add %[1]s type veth peer name eth0 netns %[2]d\nlink set %[1]s master %[3]s up\n", h.link, r.PID, l.net.name)
-	if err := ipBatch(ctx, cable); err != nil {
-		return err
-	}
-	_, err = stdin.Write(description)
-	return err
-}
-
 // furnish writes what makes a host this host into its layer of the filesystem,
 // before anything runs there.
 func (l *Lab) furnish(h Host) error {
@@ -116,6 +68,9 @@ func (l *Lab) furnish(h Host) error {
 		{"root/.ssh/authorized_keys", 0o600, clientKey},
 		{"home/ops/.ssh/authorized_keys", 0o644, clientKey},
 		{"etc/apt/sources.list", 0o644, []byte(l.aptSource())},
+		{"usr/sbin/reboot", 0o755, []byte(rebootCommand)},
+		{"usr/sbin/poweroff", 0o755, []byte(powerOffCommand)},
+		{"usr/sbin/shutdown", 0o755, []byte(shutdownCommand)},
 	}...))
 }
 
@@ -239,7 +194,7 @@ func (l *Lab) setup(h Host) [][]string {
 
 // enter is a command inside a running host.
 func (l *Lab) enter(ctx context.Context, h Host, args ...string) (*exec.Cmd, error) {
-	r, err := l.record(h.Name)
+	r, err := l.process1(h.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -267,20 +222,6 @@ func (l *Lab) in(ctx context.Context, h Host, script string) (string, error) {
 		return string(out), fmt.Errorf("%s: %q: %w: %s", h.Name, script, err, strings.TrimSpace(string(out)))
 	}
 	return string(out), nil
-}
-
-// record is the process that a host or a daemon of the lab is.
-func (l *Lab) record(name string) (proc.Record, error) {
-	all, err := proc.Load(l.path("procs"))
-	if err != nil {
-		return proc.Record{}, err
-	}
-	for _, r := range all {
-		if r.Name == name && r.Alive() {
-			return r, nil
-		}
-	}
-	return proc.Record{}, fmt.Errorf("%s is not running: bring the lab up with `labctl up`", name)
 }
 
 // waitForPort returns when something accepts connections at addr.

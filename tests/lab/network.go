@@ -45,6 +45,7 @@ type Host struct {
 	PodNet  string // the addresses of its pods
 
 	link string // its end of the cable, on the bridge's side
+	mac  string // of its own end
 }
 
 // network is the addresses of one lab.
@@ -76,9 +77,17 @@ func plan(subnet string) (network, error) {
 			Role:    h.role,
 			PodNet:  fmt.Sprintf("10.244.%d.0/24", i+1),
 			link:    fmt.Sprintf("%s-%d", n.name, i+1),
+			mac:     mac(address(h.octet)),
 		})
 	}
 	return n, nil
+}
+
+// mac is the hardware address that goes with an address: a host keeps both when
+// it boots again, as a machine does, so that nobody has to forget the old one.
+func mac(address string) string {
+	b := netip.MustParseAddr(address).As4()
+	return fmt.Sprintf("02:00:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3])
 }
 
 // cgroup is the control group that all hosts of the lab are below.

@@ -92,7 +92,7 @@ func withoutCopies(saved string) string {
 
 // newIpset runs ipset 7.17 on a host, whatever ipset the host has.
 func (l *Lab) newIpset(ctx context.Context, h Host, stdin string, args ...string) (string, error) {
-	r, err := l.record(h.Name)
+	r, err := l.process1(h.Name)
 	if err != nil {
 		return "", err
 	}

@@ -60,10 +60,7 @@ func (l *Lab) clusterUp(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if err := l.eachHost(ctx, func(ctx context.Context, h Host) error {
-		_, err := l.in(ctx, h, ": >"+kubeletMay)
-		return err
-	}); err != nil {
+	if err := l.eachHost(ctx, l.join); err != nil {
 		return err
 	}
 	if err := l.writeInventory(); err != nil {
