@@ -63,7 +63,7 @@ func (l *Lab) down(ctx context.Context) error {
 	}
 	err = inParallel(records, func(r proc.Record) error {
 		grace := stopGrace
-		if strings.HasPrefix(r.Name, "node") {
+		if strings.HasPrefix(r.Name, "node") || strings.HasPrefix(r.Name, clientName) {
 			grace = 0
 		}
 		return r.Stop(ctx, grace)
@@ -117,7 +117,7 @@ func checkOurs(state string) error {
 // the kernel takes its time for that.
 func removeLinks(ctx context.Context, net network) error {
 	names := []string{net.name}
-	for _, h := range net.hosts {
+	for _, h := range append([]Host{net.client}, net.hosts...) {
 		names = append(names, h.link)
 	}
 	for _, name := range names {

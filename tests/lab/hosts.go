@@ -46,7 +46,7 @@ func ipBatch(ctx context.Context, script string) error {
 }
 
 // furnish writes what makes a host this host into its layer of the filesystem,
-// before anything runs there.
+// before anything runs there. A copy is kept, so that the host can be had again.
 func (l *Lab) furnish(h Host) error {
 	hostKey, err := l.hostKey(h)
 	if err != nil {
@@ -60,7 +60,11 @@ func (l *Lab) furnish(h Host) error {
 	if err != nil {
 		return err
 	}
-	return l.writeFiles(h, append(files, []file{
+	more, err := l.etcdFiles(h)
+	if err != nil {
+		return err
+	}
+	if err := l.writeFiles(h, append(append(files, more...), []file{
 		{"etc/hostname", 0o644, []byte(h.Name + "\n")},
 		{"etc/hosts", 0o644, []byte(l.hostsFile())},
 		{"etc/resolv.conf", 0o644, []byte("# the lab has no way out, so no name server\n")},
@@ -71,7 +75,23 @@ func (l *Lab) furnish(h Host) error {
 		{"usr/sbin/reboot", 0o755, []byte(rebootCommand)},
 		{"usr/sbin/poweroff", 0o755, []byte(powerOffCommand)},
 		{"usr/sbin/shutdown", 0o755, []byte(shutdownCommand)},
-	}...))
+	}...)); err != nil {
+		return err
+	}
+	return l.freshLayer(h)
+}
+
+// freshLayer makes the host's layer what furnish has written, and nothing else.
+// The host must be off.
+func (l *Lab) freshLayer(h Host) error {
+	layer := l.path("hosts", h.Name, "upper")
+	if err := os.RemoveAll(layer); err != nil {
+		return err
+	}
+	if out, err := exec.Command("cp", "-a", l.path("hosts", h.Name, "fresh"), layer).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: make its layer: %w: %s", h.Name, err, out)
+	}
+	return nil
 }
 
 // hostKey makes the host's key and remembers it for known_hosts.
@@ -107,10 +127,10 @@ type file struct {
 	data []byte
 }
 
-// writeFiles writes into the host's layer of the filesystem, before it runs.
+// writeFiles writes into what the host's layer of the filesystem begins as.
 func (l *Lab) writeFiles(h Host, files []file) error {
 	for _, f := range files {
-		path := l.path("hosts", h.Name, "upper", f.path)
+		path := l.path("hosts", h.Name, "fresh", f.path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
@@ -136,7 +156,7 @@ func (l *Lab) hostsFile() string {
 // spec is what the host's first process is told.
 func (l *Lab) spec(h Host) (hostspec.Host, error) {
 	dir := func(name string) string { return l.path("hosts", h.Name, name) }
-	for _, name := range []string{"root", "upper", "work", "containerd", "kubelet"} {
+	for _, name := range []string{"root", "upper", "work", "containerd", "kubelet", "etcd"} {
 		if err := os.MkdirAll(dir(name), 0o755); err != nil {
 			return hostspec.Host{}, err
 		}
@@ -145,19 +165,37 @@ func (l *Lab) spec(h Host) (hostspec.Host, error) {
 	if err != nil {
 		return hostspec.Host{}, err
 	}
-	mounts := append([]hostspec.Mount{
+	mounts := append(systemMounts(),
+		hostspec.Mount{Source: dir("containerd"), At: "/var/lib/containerd"},
+		hostspec.Mount{Source: dir("kubelet"), At: "/var/lib/kubelet", Shared: true},
+		hostspec.Mount{Source: l.Parts.Kube, At: "/opt/lab", ReadOnly: true},
+	)
+	if l.hasEtcd(h) {
+		mounts = append(mounts, hostspec.Mount{Source: dir("etcd"), At: etcdData})
+	}
+	mounts = append(mounts, cgroups...)
+	return hostspec.Host{
+		Name: h.Name, Root: dir("root"), Lower: l.tree(), Upper: dir("upper"), Work: dir("work"),
+		Mounts: mounts, Setup: l.setup(h), Services: l.services(h),
+	}, nil
+}
+
+// systemMounts are what every system has. /run is new at every boot.
+func systemMounts() []hostspec.Mount {
+	return []hostspec.Mount{
 		{Source: "proc", At: "/proc", Type: "proc"},
 		{Source: "/dev", At: "/dev"},
 		{Source: "sysfs", At: "/sys", Type: "sysfs"},
 		{Source: "tmpfs", At: "/run", Type: "tmpfs", Options: "mode=755"},
-		{Source: dir("containerd"), At: "/var/lib/containerd"},
-		{Source: dir("kubelet"), At: "/var/lib/kubelet", Shared: true},
-		{Source: l.Parts.Kube, At: "/opt/lab", ReadOnly: true},
-	}, cgroups...)
-	return hostspec.Host{
-		Name: h.Name, Root: dir("root"), Lower: l.Parts.Base, Upper: dir("upper"), Work: dir("work"),
-		Mounts: mounts, Setup: l.setup(h), Services: l.services(h),
-	}, nil
+	}
+}
+
+// tree is the Debian tree that all hosts share.
+func (l *Lab) tree() string {
+	if l.Stacked {
+		return l.Parts.Stacked
+	}
+	return l.Parts.Base
 }
 
 // cgroupMounts mounts this machine's control groups afresh inside a host, where

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"runbook/tests/lab/hostspec"
 	"runbook/tests/lab/machine"
 	"runbook/tests/lab/proc"
 )
@@ -63,11 +64,21 @@ func (l *Lab) startMachine(h Host) error {
 	if err != nil {
 		return err
 	}
+	return l.startMachineWith(h, l.Stacked, host)
+}
+
+// startMachineWith starts a machine for a host that was described.
+func (l *Lab) startMachineWith(h Host, loader bool, host hostspec.Host) error {
 	spec := machine.Spec{
 		Name: h.Name, Dir: l.path("hosts", h.Name), Procs: l.path("procs"),
 		Init: filepath.Join(l.Parts.Programs, "hostinit"), Group: l.net.cgroup() + "/" + h.Name,
 		Link: h.link, Bridge: l.net.name, MAC: h.mac,
-		Host: host,
+		Loader: loader, Host: host,
+	}
+	if l.hasEtcd(h) {
+		// etcd loses its leader when its disk is slow, and the disk of this machine
+		// is that of eight hosts at once.
+		spec.Memory = []string{l.path("hosts", h.Name, "etcd")}
 	}
 	data, err := json.Marshal(spec)
 	if err != nil {
@@ -83,11 +94,8 @@ func (l *Lab) startMachine(h Host) error {
 }
 
 // ask asks the machine of a host.
-func (l *Lab) ask(ctx context.Context, host string, request machine.Request) (machine.State, error) {
-	if _, err := l.Host(host); err != nil {
-		return machine.State{}, err
-	}
-	return machine.Ask(ctx, l.path("hosts", host), request)
+func (l *Lab) ask(ctx context.Context, h Host, request machine.Request) (machine.State, error) {
+	return machine.Ask(ctx, l.path("hosts", h.Name), request)
 }
 
 // process1 is the first process of a host that is up.

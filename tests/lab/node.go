@@ -91,7 +91,7 @@ func taints(h Host) string {
 }
 
 func (l *Lab) services(h Host) []hostspec.Service {
-	return []hostspec.Service{
+	services := []hostspec.Service{
 		{Name: "sshd", Args: []string{"/usr/sbin/sshd", "-D", "-e"}},
 		{Name: "containerd", Args: []string{"/usr/bin/containerd", "--config", "/etc/lab/containerd.toml", "--log-level", "warn"}},
 		{Name: "kubelet", After: []string{kubeletMay, containerdSocket}, Args: []string{
@@ -100,11 +100,16 @@ func (l *Lab) services(h Host) []hostspec.Service {
 		}},
 		{Name: "kube-proxy", After: []string{kubeletMay}, Args: []string{"/opt/lab/kube-proxy", "--config=/etc/lab/proxy.yaml"}},
 	}
+	if l.hasEtcd(h) {
+		// First, so that it is the last to end.
+		services = append([]hostspec.Service{l.etcdService(h)}, services...)
+	}
+	return services
 }
 
 // join lets the host's kubelet join the cluster, now and at every boot.
 func (l *Lab) join(ctx context.Context, h Host) error {
-	if _, err := l.ask(ctx, h.Name, machine.Request{EveryBoot: []hostspec.File{{Path: kubeletMay, Mode: 0o644}}}); err != nil {
+	if _, err := l.ask(ctx, h, machine.Request{EveryBoot: []hostspec.File{{Path: kubeletMay, Mode: 0o644}}}); err != nil {
 		return err
 	}
 	_, err := l.in(ctx, h, ": >"+kubeletMay)

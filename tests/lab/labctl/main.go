@@ -47,7 +47,11 @@ func installFlag(c *cobra.Command) *string {
 func up(cfg *lab.Config, out io.Writer) *cobra.Command {
 	c := &cobra.Command{Use: "up", Short: "bring the incident up", Args: cobra.NoArgs}
 	fault, install := faultFlag(c), installFlag(c)
+	c.Flags().BoolVar(&cfg.Stacked, "stacked", false, "a cluster that can be upgraded host by host: etcd on the control plane's hosts, kernels, workloads (--fault is none by default then)")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if cfg.Stacked && !c.Flags().Changed("fault") {
+			*fault = string(lab.None)
+		}
 		if cfg.Fault, err = lab.ParseFault(*fault); err != nil {
 			return err
 		}

@@ -19,15 +19,16 @@ import (
 
 // Spec is all that a machine is made of, in a file that its command line names.
 type Spec struct {
-	Name   string // the host's
-	Dir    string // where the machine keeps its own files, and Socket
-	Procs  string // where the host's process 1 is recorded, as InitOf its name
-	Init   string // the program that becomes process 1
-	Group  string // the host's control group
-	Link   string // this machine's end of the network cable
-	Bridge string // what the cable is plugged into
-	MAC    string // of the host's own end, the same at every boot
-	Loader bool   // boot what the host's boot loader chooses; else a host is told of this machine's kernel
+	Name   string   // the host's
+	Dir    string   // where the machine keeps its own files, and Socket
+	Procs  string   // where the host's process 1 is recorded, as InitOf its name
+	Init   string   // the program that becomes process 1
+	Group  string   // the host's control group
+	Link   string   // this machine's end of the network cable
+	Bridge string   // what the cable is plugged into
+	MAC    string   // of the host's own end, the same at every boot
+	Memory []string // folders that are kept in memory for as long as the machine lives, whether the host is up or not
+	Loader bool     // boot what the host's boot loader chooses; else a host is told of this machine's kernel
 	Host   hostspec.Host
 }
 

@@ -20,6 +20,7 @@ const (
 	CoreDNSImage   = "docker.io/lab/coredns:1"
 	KeybuzzImage   = "docker.io/lab/keybuzz-api:1"
 	IngressImage   = "docker.io/lab/ingress-nginx:1"
+	ShopImage      = "docker.io/lab/shop:1"
 	RouterImage    = "docker.io/cloudnativelabs/kube-router:v2.1.0"
 	CalicoFaulty   = nodeImage + "v3.27.0" // lists every set of the host
 	CalicoMended   = nodeImage + "v3.27.5" // lists its own
@@ -63,6 +64,7 @@ func (c Cache) images(ctx context.Context, p Parts, coredns string) (string, err
 			Entrypoint: []string{"/coredns"},
 		},
 		simple(KeybuzzImage, "keybuzz-api", box),
+		simple(ShopImage, "shop", box),
 		simple(IngressImage, "ingress", box, curl),
 		simple(RouterImage, "kube-router", box, newIpset),
 	}

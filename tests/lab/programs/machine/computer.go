@@ -124,7 +124,7 @@ func (c *computer) hostEnded(status int) {
 	case hostspec.PoweredOff:
 		why = "the host has powered off"
 	case hostspec.Rebooted:
-		why = "the host has rebooted, and was to stay off"
+		why = "the host has rebooted"
 	}
 	c.stop(machine.Off, why)
 	if status == hostspec.Rebooted && !c.next.StayOff {
@@ -145,7 +145,7 @@ func (c *computer) stop(power machine.Power, why string) {
 func (c *computer) boot() {
 	next := c.next
 	c.next = machine.Boot{}
-	c.stop(machine.Off, "it boots")
+	c.again = nil
 	up, err := c.load(next)
 	if errors.Is(err, kernel.ErrPanic) {
 		if wait, ok := kernel.RebootsAfter(up.args); ok {

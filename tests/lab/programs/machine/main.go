@@ -45,6 +45,11 @@ func run() error {
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
+	for _, dir := range c.spec.Memory {
+		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=700"); err != nil {
+			return fmt.Errorf("keep %s in memory: %w", dir, err)
+		}
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- machine.Serve(c.spec.Dir, c.ask) }()
 	return c.live(failed)
