@@ -91,13 +91,17 @@ func taints(h Host) string {
 }
 
 func (l *Lab) services(h Host) []hostspec.Service {
+	kubelet := []string{
+		"/opt/lab/kubelet", "--kubeconfig=" + nodeKubeconfig, "--config=/etc/lab/kubelet.yaml",
+		"--hostname-override=" + h.Name, "--node-ip=" + h.Address, "--node-labels=lab/role=" + string(h.Role),
+	}
+	if l.Stacked {
+		kubelet = append(kubelet, "--boot-id-file="+kubeletBootID+","+bootIDPath)
+	}
 	services := []hostspec.Service{
 		{Name: "sshd", Args: []string{"/usr/sbin/sshd", "-D", "-e"}},
 		{Name: "containerd", Args: []string{"/usr/bin/containerd", "--config", "/etc/lab/containerd.toml", "--log-level", "warn"}},
-		{Name: "kubelet", After: []string{kubeletMay, containerdSocket}, Args: []string{
-			"/opt/lab/kubelet", "--kubeconfig=" + nodeKubeconfig, "--config=/etc/lab/kubelet.yaml",
-			"--hostname-override=" + h.Name, "--node-ip=" + h.Address, "--node-labels=lab/role=" + string(h.Role),
-		}},
+		{Name: "kubelet", After: []string{kubeletMay, containerdSocket}, Args: kubelet},
 		{Name: "kube-proxy", After: []string{kubeletMay}, Args: []string{"/opt/lab/kube-proxy", "--config=/etc/lab/proxy.yaml"}},
 	}
 	if l.hasEtcd(h) {

@@ -24,7 +24,7 @@ const (
 
 // BarePod makes a pod on a node that nobody will make again when it has gone:
 // no controller owns it. It returns when the pod is ready; Kube deletes it, and
-// ResetHosts does.
+// RenewHosts does.
 func (l *Lab) BarePod(ctx context.Context, namespace, name, node string) error {
 	if _, err := l.Host(node); err != nil {
 		return err

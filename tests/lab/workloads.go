@@ -83,7 +83,10 @@ func (l *Lab) clusterUp(ctx context.Context) error {
 		}
 		return l.step("pods", func() error { return l.waitPods(gctx) })
 	})
-	return g.Wait()
+	if err := g.Wait(); err != nil || !l.Stacked {
+		return err
+	}
+	return l.step("client", func() error { return l.seenFromOutside(ctx) })
 }
 
 // apply makes the cluster what the manifests say.

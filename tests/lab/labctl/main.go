@@ -32,7 +32,7 @@ func command(out, progress io.Writer) *cobra.Command {
 	cfg := lab.Config{Log: progress}
 	root := &cobra.Command{Use: "labctl", Short: "bring the lab up and down", SilenceUsage: true, SilenceErrors: true}
 	root.PersistentFlags().StringVar(&cfg.Subnet, "subnet", "", "the lab's network, a /16 (default $RUNBOOK_LAB_SUBNET or "+lab.DefaultSubnet+")")
-	root.AddCommand(up(&cfg, out), down(&cfg), status(&cfg, out), probe(&cfg, out), reset(&cfg), makeParts(&cfg, out))
+	root.AddCommand(up(&cfg, out), down(&cfg), status(&cfg, out), probe(&cfg, out), reset(&cfg), power(&cfg, out), renew(&cfg), makeParts(&cfg, out))
 	return root
 }
 
@@ -125,6 +125,42 @@ func reset(cfg *lab.Config) *cobra.Command {
 		return l.ResetInstall(c.Context(), f, i)
 	}
 	return c
+}
+
+func power(cfg *lab.Config, out io.Writer) *cobra.Command {
+	use := "power HOST [on|off|reboot|stay-off]"
+	return &cobra.Command{Use: use, Short: "say what the machine of a host is doing, or boot it, cut its power, reboot it, or have it stay off at its next reboot", Args: cobra.RangeArgs(1, 2), RunE: func(c *cobra.Command, args []string) error {
+		l, err := lab.Open(*cfg)
+		if err != nil {
+			return err
+		}
+		if len(args) == 2 {
+			do, ok := map[string]func(context.Context, string) error{"on": l.PowerOn, "off": l.PowerOff, "reboot": l.Reboot, "stay-off": l.StayOff}[args[1]]
+			if !ok {
+				return fmt.Errorf("%q: on, off, reboot or stay-off is wanted", args[1])
+			}
+			if err := do(c.Context(), args[0]); err != nil {
+				return err
+			}
+		}
+		state, err := l.Machine(c.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "power     %s\nwhy       %s\nboots     %d\nboot id   %s\nkernel    %s\nloaded    %s\n",
+			state.Power, state.Why, state.Boots, state.BootID, state.Kernel, state.Loaded)
+		return nil
+	}}
+}
+
+func renew(cfg *lab.Config) *cobra.Command {
+	return &cobra.Command{Use: "renew [HOST...]", Short: "make hosts of a stacked lab what they were when it came up; all of them if none is named", RunE: func(c *cobra.Command, args []string) error {
+		l, err := lab.Open(*cfg)
+		if err != nil {
+			return err
+		}
+		return l.RenewHosts(c.Context(), args...)
+	}}
 }
 
 // makeParts prints the parts as the variables by which tests of other packages
