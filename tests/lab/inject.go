@@ -22,7 +22,7 @@ const lockWithin = 10 * time.Second
 // machine room, and nothing is refused.
 func (l *Lab) Unplug(ctx context.Context, host string) error { return l.cable(ctx, host, "down") }
 
-// Plug puts the cable back.
+// Plug puts the cable back. So does the host's next boot.
 func (l *Lab) Plug(ctx context.Context, host string) error { return l.cable(ctx, host, "up") }
 
 func (l *Lab) cable(ctx context.Context, host, state string) error {

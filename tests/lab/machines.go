@@ -99,7 +99,13 @@ func (l *Lab) ask(ctx context.Context, h Host, request machine.Request) (machine
 }
 
 // process1 is the first process of a host that is up.
-func (l *Lab) process1(host string) (proc.Record, error) { return l.record(machine.InitOf(host)) }
+func (l *Lab) process1(host string) (proc.Record, error) {
+	r, err := l.record(machine.InitOf(host))
+	if err != nil {
+		return r, fmt.Errorf("%s is not up: its power is off, it boots, or there is no lab; `labctl power %[1]s` says which", host)
+	}
+	return r, nil
+}
 
 // record is a process of the lab: a daemon, a host's machine or its process 1.
 func (l *Lab) record(name string) (proc.Record, error) {

@@ -152,7 +152,7 @@ func (l *Lab) KeepBootID(ctx context.Context, host string) error {
 // RightBootID starts a kubelet anew that KeepBootID has misled, and returns when
 // the API knows the right boot id.
 func (l *Lab) RightBootID(ctx context.Context, host string) error {
-	id, err := l.line(ctx, host, "rm -f "+kubeletBootID+"; pkill -x kubelet; cat "+bootIDPath)
+	id, err := l.line(ctx, host, "rm -f "+kubeletBootID+"; pkill -x kubelet || true; cat "+bootIDPath)
 	if err != nil {
 		return err
 	}

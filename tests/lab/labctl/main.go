@@ -187,6 +187,9 @@ func show(out io.Writer, l *lab.Lab) {
 	fmt.Fprintf(out, "fault       %s\ninstall     %s\ninventory   %s\nkubeconfig  %s\nca          %s\nssh         ssh -i %s -o UserKnownHostsFile=%s root@%s\n",
 		l.Fault, l.Install, l.Inventory(), l.Kubeconfig(), l.CA(), l.Key(), l.KnownHosts(), l.Hosts()[0].Address)
 	fmt.Fprintf(out, "kubectl     %s\n", l.Kubectl())
+	if l.Stacked {
+		fmt.Fprintf(out, "audit log   %s\n", l.AuditLog())
+	}
 	for _, url := range l.URLs() {
 		fmt.Fprintf(out, "url         %s\n", url)
 	}
