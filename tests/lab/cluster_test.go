@@ -44,22 +44,24 @@ func TestSettled(t *testing.T) {
 		return []pod{c, rest, other, other, other, other, other, other, other, other}
 	}
 	tests := []struct {
-		name  string
-		pods  []pod
-		fault Fault
-		want  string
+		name    string
+		pods    []pod
+		fault   Fault
+		stacked bool
+		want    string
 	}{
-		{"all ready", one(calico(true), other), None, ""},
-		{"the fault keeps calico unready", one(calico(false), other), ClassC, ""},
-		{"calico must be ready without a fault", one(calico(false), other), None, "calico"},
-		{"the fault keeps nothing else unready", one(calico(false), pod{Name: "late"}), ClassA, "late"},
-		{"a pod is missing", one(calico(true), other)[:9], None, "9 pods"},
-		{"class B has a creator on every host", one(calico(false), other), ClassB, "10 pods (1 of calico-node), 11 are wanted"},
-		{"the creator is there", append(one(calico(false), other), other), ClassB, ""},
+		{"all ready", one(calico(true), other), None, false, ""},
+		{"the fault keeps calico unready", one(calico(false), other), ClassC, false, ""},
+		{"calico must be ready without a fault", one(calico(false), other), None, false, "calico"},
+		{"the fault keeps nothing else unready", one(calico(false), pod{Name: "late"}), ClassA, false, "late"},
+		{"a pod is missing", one(calico(true), other)[:9], None, false, "9 pods"},
+		{"class B has a creator on every host", one(calico(false), other), ClassB, false, "10 pods (1 of calico-node), 11 are wanted"},
+		{"the creator is there", append(one(calico(false), other), other), ClassB, false, ""},
+		{"a stacked lab has a shop", one(calico(true), other), None, true, "10 pods (1 of calico-node), 15 are wanted"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := settled(tt.pods, tt.fault, 1)
+			err := settled(tt.pods, tt.fault, 1, tt.stacked)
 			if tt.want == "" {
 				require.NoError(t, err)
 				return

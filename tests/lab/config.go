@@ -66,15 +66,23 @@ func ParseInstall(s string) (Install, error) {
 // Config says what kind of lab to bring up. The zero value is the incident:
 // class C in the incident's own network.
 type Config struct {
-	Fault   Fault     // empty: ClassC
+	Fault   Fault     // empty: ClassC, or None of a stacked lab
 	Install Install   // empty: Manifest
 	Subnet  string    // a /16; empty: $RUNBOOK_LAB_SUBNET or DefaultSubnet
 	Cache   string    // where parts are kept; empty: $RUNBOOK_LAB_CACHE or the user's cache folder
 	State   string    // where the running lab lives; empty: $RUNBOOK_LAB_STATE or /var/lib/runbook-lab
 	Log     io.Writer // progress; nil: none
+
+	// Stacked is a cluster as kubeadm makes it that can be upgraded host by host:
+	// the control plane's hosts run an etcd of three members, all hosts boot
+	// kernels of their own, and there are workloads that must not notice.
+	Stacked bool
 }
 
 func (c Config) withDefaults() (Config, error) {
+	if c.Stacked {
+		c.Fault = cmp.Or(c.Fault, None)
+	}
 	c.Fault = cmp.Or(c.Fault, ClassC)
 	c.Install = cmp.Or(c.Install, Manifest)
 	c.Subnet = cmp.Or(c.Subnet, os.Getenv("RUNBOOK_LAB_SUBNET"), DefaultSubnet)
@@ -98,5 +106,5 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 func (c Config) parts(ctx context.Context) (parts.Parts, error) {
-	return parts.Cache{Dir: c.Cache, Log: c.Log}.Make(ctx)
+	return parts.Cache{Dir: c.Cache, Log: c.Log, Stacked: c.Stacked}.Make(ctx)
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"runbook/tests/lab/pki"
@@ -34,6 +35,11 @@ func (l *Lab) makePKI() error {
 		return err
 	}
 	l.ca = ca
+	if l.Stacked {
+		if err := l.makeEtcdPKI(); err != nil {
+			return err
+		}
+	}
 	if err := os.WriteFile(l.CA(), ca.CertPEM, 0o644); err != nil {
 		return err
 	}
@@ -84,26 +90,29 @@ current-context: lab
 `, l.net.gateway, apiPort, b64(l.ca.CertPEM), b64(admin.CertPEM), b64(admin.KeyPEM))
 }
 
-// controlPlaneUp starts etcd and the control plane on this machine, on the
-// bridge's address only, and returns when the API server is ready.
+// controlPlaneUp starts the control plane on this machine, on the bridge's
+// address only, and returns when the API server is ready.
 func (l *Lab) controlPlaneUp(ctx context.Context) error {
 	ip := l.net.gateway
-	etcdURL := fmt.Sprintf("http://%s:12379", ip)
 	crt, key := func(n string) string { return l.path("pki", n+".crt") }, func(n string) string { return l.path("pki", n+".key") }
-	kube := func(name string, args ...string) (string, *exec.Cmd) {
-		return name, exec.Command(filepath.Join(l.Parts.Kube, name), args...)
+	kube := func(name string, args ...string) error {
+		return l.daemon(name, exec.Command(filepath.Join(l.Parts.Kube, name), args...))
 	}
-	if err := l.daemon("etcd", exec.Command("etcd", "--data-dir="+l.path("etcd"), "--logger=zap",
-		"--listen-client-urls="+etcdURL, "--advertise-client-urls="+etcdURL,
-		"--listen-peer-urls="+fmt.Sprintf("http://%s:12380", ip))); err != nil {
+	etcd, err := l.etcdUp(ctx)
+	if err != nil {
 		return err
 	}
-	if err := l.daemon(kube("kube-apiserver", "--etcd-servers="+etcdURL,
-		"--bind-address="+ip, "--advertise-address="+ip, "--secure-port="+apiPort,
-		"--tls-cert-file="+crt("apiserver"), "--tls-private-key-file="+key("apiserver"), "--client-ca-file="+l.CA(),
-		"--service-account-key-file="+crt("service-account"), "--service-account-signing-key-file="+key("service-account"),
-		"--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range="+serviceNetwork,
-		"--authorization-mode=RBAC", "--allow-privileged=true", "--kubelet-preferred-address-types=InternalIP")); err != nil {
+	audit, err := l.auditFlags()
+	if err != nil {
+		return err
+	}
+	if err := kube("kube-apiserver", slices.Concat(etcd, audit, []string{
+		"--bind-address=" + ip, "--advertise-address=" + ip, "--secure-port=" + apiPort,
+		"--tls-cert-file=" + crt("apiserver"), "--tls-private-key-file=" + key("apiserver"), "--client-ca-file=" + l.CA(),
+		"--service-account-key-file=" + crt("service-account"), "--service-account-signing-key-file=" + key("service-account"),
+		"--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=" + serviceNetwork,
+		"--authorization-mode=RBAC", "--allow-privileged=true", "--kubelet-preferred-address-types=InternalIP",
+	})...); err != nil {
 		return err
 	}
 	if err := poll(ctx, apiWithin, func(ctx context.Context) error {
@@ -112,12 +121,12 @@ func (l *Lab) controlPlaneUp(ctx context.Context) error {
 	}); err != nil {
 		return fmt.Errorf("the API server does not get ready: %w (see %s)", err, l.path("logs", "kube-apiserver.log"))
 	}
-	if err := l.daemon(kube("kube-controller-manager", "--kubeconfig="+l.Kubeconfig(), "--bind-address="+ip, "--leader-elect=false",
+	if err := kube("kube-controller-manager", "--kubeconfig="+l.Kubeconfig(), "--bind-address="+ip, "--leader-elect=false",
 		"--service-account-private-key-file="+key("service-account"), "--root-ca-file="+l.CA(), "--use-service-account-credentials=true",
-		"--node-monitor-grace-period="+cmp.Or(l.nodeGrace, nodeGrace).String())); err != nil {
+		"--node-monitor-grace-period="+cmp.Or(l.nodeGrace, nodeGrace).String()); err != nil {
 		return err
 	}
-	return l.daemon(kube("kube-scheduler", "--kubeconfig="+l.Kubeconfig(), "--bind-address="+ip, "--leader-elect=false"))
+	return kube("kube-scheduler", "--kubeconfig="+l.Kubeconfig(), "--bind-address="+ip, "--leader-elect=false")
 }
 
 func (l *Lab) daemon(name string, cmd *exec.Cmd) error {

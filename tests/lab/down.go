@@ -22,6 +22,9 @@ import (
 // get none: the power is cut.
 const stopGrace = 3 * time.Second
 
+// groupsWithin is how long the control groups of hosts that were killed may stay.
+const groupsWithin = 10 * time.Second
+
 // tunables are the kernel's switches that kubelet turns, though they belong to
 // the whole machine. They are put back when the lab goes down.
 var tunables = []string{"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes"}
@@ -60,7 +63,7 @@ func (l *Lab) down(ctx context.Context) error {
 	}
 	err = inParallel(records, func(r proc.Record) error {
 		grace := stopGrace
-		if strings.HasPrefix(r.Name, "node") {
+		if strings.HasPrefix(r.Name, "node") || strings.HasPrefix(r.Name, clientName) {
 			grace = 0
 		}
 		return r.Stop(ctx, grace)
@@ -72,7 +75,13 @@ func (l *Lab) down(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(removeLinks(ctx, net), cgroup.Remove(net.cgroup()), l.restoreTunables(), os.RemoveAll(l.cfg.State))
+	return errors.Join(removeLinks(ctx, net), removeGroups(ctx, net), l.restoreTunables(), os.RemoveAll(l.cfg.State))
+}
+
+// removeGroups removes the hosts' control groups. A host that was just booting
+// when its machine ended has no record: it dies with the machine, in a moment.
+func removeGroups(ctx context.Context, net network) error {
+	return poll(ctx, groupsWithin, func(context.Context) error { return cgroup.Remove(net.cgroup()) })
 }
 
 // leftNetwork is the network of the lab that is to go down, which need not be
@@ -108,7 +117,7 @@ func checkOurs(state string) error {
 // the kernel takes its time for that.
 func removeLinks(ctx context.Context, net network) error {
 	names := []string{net.name}
-	for _, h := range net.hosts {
+	for _, h := range append([]Host{net.client}, net.hosts...) {
 		names = append(names, h.link)
 	}
 	for _, name := range names {

@@ -33,11 +33,15 @@ const (
 // IncidentMessage is what ipset says on a host while fault C lasts.
 const IncidentMessage = "ipset v7.10: Kernel and userspace incompatible: settype hash:ip with revision 6 not supported by userspace."
 
-// serveApt offers the mended packages on the bridge, so that an upgrade is real
-// and needs no way out.
+// serveApt offers the mended packages on the bridge, and the kernels of a
+// stacked lab, so that an upgrade is real and needs no way out.
 func (l *Lab) serveApt(ctx context.Context) error {
 	addr := l.net.gateway + ":" + aptPort
-	if err := l.daemon("aptserve", exec.Command(filepath.Join(l.Parts.Programs, "aptserve"), addr, l.Parts.NewDebs)); err != nil {
+	args := []string{addr, l.Parts.NewDebs}
+	if l.Stacked {
+		args = append(args, l.Parts.Kernels)
+	}
+	if err := l.daemon("aptserve", exec.Command(filepath.Join(l.Parts.Programs, "aptserve"), args...)); err != nil {
 		return err
 	}
 	return waitForPort(ctx, addr, aptWithin)
@@ -132,7 +136,7 @@ func (l *Lab) installIpset(ctx context.Context, h Host, debs string) error {
 
 // WriteFile writes a file of a running host, outside runbook.
 func (l *Lab) WriteFile(h Host, path string, data []byte, mode fs.FileMode) error {
-	r, err := l.record(h.Name)
+	r, err := l.process1(h.Name)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func (l *Lab) Counted(ctx context.Context, host string) (packets int, err error)
 // Ping sends n echo requests from the host's own address to this machine, one
 // after every pause, and fails if one was not answered.
 func (l *Lab) Ping(ctx context.Context, host string, n int, pause time.Duration) error {
-	r, err := l.record(host)
+	r, err := l.process1(host)
 	if err != nil {
 		return err
 	}

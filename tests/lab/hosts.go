@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"net"
@@ -21,7 +20,6 @@ import (
 
 	"runbook/tests/lab/cgroup"
 	"runbook/tests/lab/hostspec"
-	"runbook/tests/lab/proc"
 )
 
 // sshWithin is how long a host may take to answer on port 22: it needs a second.
@@ -47,54 +45,8 @@ func ipBatch(ctx context.Context, script string) error {
 	return nil
 }
 
-// bootHost starts one host and returns when its sshd answers.
-func (l *Lab) bootHost(ctx context.Context, h Host) error {
-	if err := l.furnish(h); err != nil {
-		return fmt.Errorf("%s: %w", h.Name, err)
-	}
-	if err := l.startInit(ctx, h); err != nil {
-		return fmt.Errorf("%s: %w", h.Name, err)
-	}
-	if err := waitForPort(ctx, net.JoinHostPort(h.Address, "22"), sshWithin); err != nil {
-		return fmt.Errorf("%s: sshd does not answer: %w (see %s)", h.Name, err, l.path("logs", h.Name+".log"))
-	}
-	return nil
-}
-
-// startInit starts the host's first process in namespaces of its own, puts the
-// cable into them, and only then tells it what to be.
-func (l *Lab) startInit(ctx context.Context, h Host) error {
-	spec, err := l.spec(h)
-	if err != nil {
-		return err
-	}
-	description, err := json.Marshal(spec)
-	if err != nil {
-		return err
-	}
-	cmd := exec.Command(filepath.Join(l.Parts.Programs, "hostinit"), l.net.cgroup()+"/"+h.Name)
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC,
-	}
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	defer stdin.Close()
-	r, err := l.start(h.Name, cmd)
-	if err != nil {
-		return err
-	}
-	cable := fmt.Sprintf("link add %[1]s type veth peer name eth0 netns %[2]d\nlink set %[1]s master %[3]s up\n", h.link, r.PID, l.net.name)
-	if err := ipBatch(ctx, cable); err != nil {
-		return err
-	}
-	_, err = stdin.Write(description)
-	return err
-}
-
 // furnish writes what makes a host this host into its layer of the filesystem,
-// before anything runs there.
+// before anything runs there. A copy is kept, so that the host can be had again.
 func (l *Lab) furnish(h Host) error {
 	hostKey, err := l.hostKey(h)
 	if err != nil {
@@ -108,7 +60,11 @@ func (l *Lab) furnish(h Host) error {
 	if err != nil {
 		return err
 	}
-	return l.writeFiles(h, append(files, []file{
+	more, err := l.etcdFiles(h)
+	if err != nil {
+		return err
+	}
+	if err := l.writeFiles(h, append(append(files, more...), []file{
 		{"etc/hostname", 0o644, []byte(h.Name + "\n")},
 		{"etc/hosts", 0o644, []byte(l.hostsFile())},
 		{"etc/resolv.conf", 0o644, []byte("# the lab has no way out, so no name server\n")},
@@ -116,7 +72,26 @@ func (l *Lab) furnish(h Host) error {
 		{"root/.ssh/authorized_keys", 0o600, clientKey},
 		{"home/ops/.ssh/authorized_keys", 0o644, clientKey},
 		{"etc/apt/sources.list", 0o644, []byte(l.aptSource())},
-	}...))
+		{"usr/sbin/reboot", 0o755, []byte(rebootCommand)},
+		{"usr/sbin/poweroff", 0o755, []byte(powerOffCommand)},
+		{"usr/sbin/shutdown", 0o755, []byte(shutdownCommand)},
+	}...)); err != nil {
+		return err
+	}
+	return l.freshLayer(h)
+}
+
+// freshLayer makes the host's layer what furnish has written, and nothing else.
+// The host must be off.
+func (l *Lab) freshLayer(h Host) error {
+	layer := l.path("hosts", h.Name, "upper")
+	if err := os.RemoveAll(layer); err != nil {
+		return err
+	}
+	if out, err := exec.Command("cp", "-a", l.path("hosts", h.Name, "fresh"), layer).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: make its layer: %w: %s", h.Name, err, out)
+	}
+	return nil
 }
 
 // hostKey makes the host's key and remembers it for known_hosts.
@@ -152,10 +127,10 @@ type file struct {
 	data []byte
 }
 
-// writeFiles writes into the host's layer of the filesystem, before it runs.
+// writeFiles writes into what the host's layer of the filesystem begins as.
 func (l *Lab) writeFiles(h Host, files []file) error {
 	for _, f := range files {
-		path := l.path("hosts", h.Name, "upper", f.path)
+		path := l.path("hosts", h.Name, "fresh", f.path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
@@ -181,7 +156,7 @@ func (l *Lab) hostsFile() string {
 // spec is what the host's first process is told.
 func (l *Lab) spec(h Host) (hostspec.Host, error) {
 	dir := func(name string) string { return l.path("hosts", h.Name, name) }
-	for _, name := range []string{"root", "upper", "work", "containerd", "kubelet"} {
+	for _, name := range []string{"root", "upper", "work", "containerd", "kubelet", "etcd"} {
 		if err := os.MkdirAll(dir(name), 0o755); err != nil {
 			return hostspec.Host{}, err
 		}
@@ -190,19 +165,37 @@ func (l *Lab) spec(h Host) (hostspec.Host, error) {
 	if err != nil {
 		return hostspec.Host{}, err
 	}
-	mounts := append([]hostspec.Mount{
+	mounts := append(systemMounts(),
+		hostspec.Mount{Source: dir("containerd"), At: "/var/lib/containerd"},
+		hostspec.Mount{Source: dir("kubelet"), At: "/var/lib/kubelet", Shared: true},
+		hostspec.Mount{Source: l.Parts.Kube, At: "/opt/lab", ReadOnly: true},
+	)
+	if l.hasEtcd(h) {
+		mounts = append(mounts, hostspec.Mount{Source: dir("etcd"), At: etcdData})
+	}
+	mounts = append(mounts, cgroups...)
+	return hostspec.Host{
+		Name: h.Name, Root: dir("root"), Lower: l.tree(), Upper: dir("upper"), Work: dir("work"),
+		Mounts: mounts, Setup: l.setup(h), Services: l.services(h),
+	}, nil
+}
+
+// systemMounts are what every system has. /run is new at every boot.
+func systemMounts() []hostspec.Mount {
+	return []hostspec.Mount{
 		{Source: "proc", At: "/proc", Type: "proc"},
 		{Source: "/dev", At: "/dev"},
 		{Source: "sysfs", At: "/sys", Type: "sysfs"},
 		{Source: "tmpfs", At: "/run", Type: "tmpfs", Options: "mode=755"},
-		{Source: dir("containerd"), At: "/var/lib/containerd"},
-		{Source: dir("kubelet"), At: "/var/lib/kubelet", Shared: true},
-		{Source: l.Parts.Kube, At: "/opt/lab", ReadOnly: true},
-	}, cgroups...)
-	return hostspec.Host{
-		Name: h.Name, Root: dir("root"), Lower: l.Parts.Base, Upper: dir("upper"), Work: dir("work"),
-		Mounts: mounts, Setup: l.setup(h), Services: l.services(h),
-	}, nil
+	}
+}
+
+// tree is the Debian tree that all hosts share.
+func (l *Lab) tree() string {
+	if l.Stacked {
+		return l.Parts.Stacked
+	}
+	return l.Parts.Base
 }
 
 // cgroupMounts mounts this machine's control groups afresh inside a host, where
@@ -239,7 +232,7 @@ func (l *Lab) setup(h Host) [][]string {
 
 // enter is a command inside a running host.
 func (l *Lab) enter(ctx context.Context, h Host, args ...string) (*exec.Cmd, error) {
-	r, err := l.record(h.Name)
+	r, err := l.process1(h.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -267,20 +260,6 @@ func (l *Lab) in(ctx context.Context, h Host, script string) (string, error) {
 		return string(out), fmt.Errorf("%s: %q: %w: %s", h.Name, script, err, strings.TrimSpace(string(out)))
 	}
 	return string(out), nil
-}
-
-// record is the process that a host or a daemon of the lab is.
-func (l *Lab) record(name string) (proc.Record, error) {
-	all, err := proc.Load(l.path("procs"))
-	if err != nil {
-		return proc.Record{}, err
-	}
-	for _, r := range all {
-		if r.Name == name && r.Alive() {
-			return r, nil
-		}
-	}
-	return proc.Record{}, fmt.Errorf("%s is not running: bring the lab up with `labctl up`", name)
 }
 
 // waitForPort returns when something accepts connections at addr.

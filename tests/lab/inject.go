@@ -22,7 +22,7 @@ const lockWithin = 10 * time.Second
 // machine room, and nothing is refused.
 func (l *Lab) Unplug(ctx context.Context, host string) error { return l.cable(ctx, host, "down") }
 
-// Plug puts the cable back.
+// Plug puts the cable back. So does the host's next boot.
 func (l *Lab) Plug(ctx context.Context, host string) error { return l.cable(ctx, host, "up") }
 
 func (l *Lab) cable(ctx context.Context, host, state string) error {
@@ -66,14 +66,14 @@ func (l *Lab) HoldDpkgLock(ctx context.Context, host string) (release func() err
 		return nil, err
 	}
 	release = func() error { return errors.Join(stdin.Close(), cmd.Wait()) }
-	if err := awaitLine(bufio.NewReader(stdout), "locked\n"); err != nil {
+	if err := awaitLine(bufio.NewReader(stdout), "locked\n", lockWithin); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: hold dpkg's lock: %w", h.Name, err), release())
 	}
 	return release, nil
 }
 
 // awaitLine reads one line, which must be the wanted one.
-func awaitLine(r *bufio.Reader, want string) error {
+func awaitLine(r *bufio.Reader, want string, limit time.Duration) error {
 	got := make(chan error, 1)
 	go func() {
 		line, err := r.ReadString('\n')
@@ -85,8 +85,8 @@ func awaitLine(r *bufio.Reader, want string) error {
 	select {
 	case err := <-got:
 		return err
-	case <-time.After(lockWithin):
-		return fmt.Errorf("no %q within %s", want, lockWithin)
+	case <-time.After(limit):
+		return fmt.Errorf("no %q within %s", want, limit)
 	}
 }
 
@@ -94,12 +94,11 @@ func awaitLine(r *bufio.Reader, want string) error {
 // that was set up anew or is not the one it claims to be. restore brings the
 // known key back, though ctx be over.
 func (l *Lab) ChangeHostKey(ctx context.Context, host string) (restore func() error, err error) {
-	const path = "/etc/ssh/ssh_host_ed25519_key"
 	h, err := l.Host(host)
 	if err != nil {
 		return nil, err
 	}
-	known, err := l.in(ctx, h, "cat "+path)
+	known, err := l.in(ctx, h, "cat "+hostKeyPath)
 	if err != nil {
 		return nil, err
 	}
@@ -107,14 +106,16 @@ func (l *Lab) ChangeHostKey(ctx context.Context, host string) (restore func() er
 	if err != nil {
 		return nil, err
 	}
-	use := func(ctx context.Context, key []byte) error {
-		if err := l.WriteFile(h, path, key, 0o600); err != nil {
-			return err
-		}
-		return l.restartSSHD(ctx, h)
+	restore = func() error { return l.useHostKey(context.WithoutCancel(ctx), h, []byte(known)) }
+	return restore, l.useHostKey(ctx, h, other)
+}
+
+// useHostKey gives a running host a key, which its sshd begins to use.
+func (l *Lab) useHostKey(ctx context.Context, h Host, key []byte) error {
+	if err := l.WriteFile(h, hostKeyPath, key, 0o600); err != nil {
+		return err
 	}
-	restore = func() error { return use(context.WithoutCancel(ctx), []byte(known)) }
-	return restore, use(ctx, other)
+	return l.restartSSHD(ctx, h)
 }
 
 // restartSSHD ends the sshd that listens; the host's first process starts it

@@ -32,21 +32,23 @@ const (
 type Lab struct {
 	Fault   Fault
 	Install Install // how Calico came into the cluster
+	Stacked bool    // as Config has it
 	Parts   parts.Parts
 	Timings []Timing // how long each part of Up took
 
 	cfg Config
 	net network
-	ca  pki.Pair   // while the lab comes up
 	mu  sync.Mutex // guards Timings
 
 	nodeGrace time.Duration // how long a node may be silent; zero: as the incident's may
+	ca, etcdCA pki.Pair // while the lab comes up
 }
 
 // saved is what Open needs to know of a running lab.
 type saved struct {
 	Fault   Fault
 	Install Install
+	Stacked bool
 	Subnet  string
 	Cache   string
 	Parts   parts.Parts
@@ -76,7 +78,7 @@ func Up(ctx context.Context, cfg Config) (*Lab, error) {
 		return nil, err
 	}
 	defer unlock()
-	l := &Lab{Fault: cfg.Fault, Install: cfg.Install, cfg: cfg, net: net}
+	l := &Lab{Fault: cfg.Fault, Install: cfg.Install, Stacked: cfg.Stacked, cfg: cfg, net: net}
 	if err := l.down(ctx); err != nil {
 		return nil, fmt.Errorf("clear the earlier lab: %w", err)
 	}
@@ -125,12 +127,12 @@ func Open(cfg Config) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.Subnet, cfg.Cache, cfg.Fault, cfg.Install = s.Subnet, s.Cache, s.Fault, s.Install
-	return &Lab{Fault: s.Fault, Install: s.Install, Parts: s.Parts, Timings: s.Timings, cfg: cfg, net: net}, nil
+	cfg.Subnet, cfg.Cache, cfg.Fault, cfg.Install, cfg.Stacked = s.Subnet, s.Cache, s.Fault, s.Install, s.Stacked
+	return &Lab{Fault: s.Fault, Install: s.Install, Stacked: s.Stacked, Parts: s.Parts, Timings: s.Timings, cfg: cfg, net: net}, nil
 }
 
 func (l *Lab) save() error {
-	data, err := json.MarshalIndent(saved{l.Fault, l.Install, l.cfg.Subnet, l.cfg.Cache, l.Parts, l.Timings}, "", "  ")
+	data, err := json.MarshalIndent(saved{l.Fault, l.Install, l.Stacked, l.cfg.Subnet, l.cfg.Cache, l.Parts, l.Timings}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -151,6 +153,7 @@ func (l *Lab) up(ctx context.Context) error {
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return l.step("control plane", func() error { return l.controlPlaneUp(gctx) }) })
+	g.Go(func() error { return l.clientUp(gctx) })
 	g.Go(func() error {
 		if err := l.step("hosts", func() error { return l.eachHost(gctx, l.bootHost) }); err != nil {
 			return err
@@ -178,7 +181,7 @@ func (l *Lab) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, h := range l.net.hosts {
+	for _, h := range append([]Host{l.net.client}, l.net.hosts...) {
 		if err := os.MkdirAll(l.path("hosts", h.Name), 0o755); err != nil {
 			return err
 		}

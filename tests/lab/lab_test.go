@@ -74,7 +74,7 @@ func (l testLog) Write(p []byte) (int, error) {
 func TestLab(t *testing.T) {
 	ctx := needLab(t)
 	require.NoError(t, Down(ctx, testConfig(nil)))
-	before := machine(t)
+	before := thisMachine(t)
 	l, err := Up(ctx, testConfig(testLog{t}))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Down(context.Background())) })
@@ -110,7 +110,7 @@ func TestLab(t *testing.T) {
 	require.NoError(t, l.Down(ctx))
 	require.Empty(t, leftovers(t, l.net))
 	require.Empty(t, inUse(t, spaces))
-	require.Empty(t, snapshot.Diff(before, machine(t)))
+	require.Empty(t, snapshot.Diff(before, thisMachine(t)))
 	require.NoError(t, l.Down(ctx), "a second down has nothing to do")
 }
 
@@ -295,7 +295,7 @@ func TestDownAfterTheStarterWasKilled(t *testing.T) {
 	n, err := plan(testSubnet)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, Down(context.Background(), testConfig(nil))) })
-	before := machine(t)
+	before := thisMachine(t)
 
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), upOnly+"=1")
@@ -312,5 +312,5 @@ func TestDownAfterTheStarterWasKilled(t *testing.T) {
 
 	require.NoError(t, Down(ctx, testConfig(nil)))
 	require.Empty(t, leftovers(t, n))
-	require.Empty(t, snapshot.Diff(before, machine(t)))
+	require.Empty(t, snapshot.Diff(before, thisMachine(t)))
 }

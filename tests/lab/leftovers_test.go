@@ -71,7 +71,7 @@ func namespaces(t *testing.T, l *Lab) map[string]bool {
 		ours, err := os.Readlink("/proc/self/ns/" + kind)
 		require.NoError(t, err)
 		for _, h := range l.Hosts() {
-			r, err := l.record(h.Name)
+			r, err := l.process1(h.Name)
 			require.NoError(t, err)
 			theirs, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(r.PID), "ns", kind))
 			require.NoError(t, err)
@@ -96,8 +96,8 @@ func inUse(t *testing.T, spaces map[string]bool) []string {
 	return found
 }
 
-// machine is what a lab could change of the machine as a whole.
-func machine(t *testing.T) snapshot.Snapshot {
+// thisMachine is what a lab could change of the machine as a whole.
+func thisMachine(t *testing.T) snapshot.Snapshot {
 	t.Helper()
 	s := snapshot.Snapshot{}
 	for _, name := range append([]string{"net/ipv4/ip_forward"}, tunables...) {

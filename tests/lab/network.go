@@ -13,6 +13,10 @@ const (
 	serviceNetwork = "10.96.0.0/16"  // inside the hosts only
 	apiServiceIP   = "10.96.0.1"
 	dnsServiceIP   = "10.96.0.10"
+
+	clientName  = "client"
+	clientOctet = 200
+
 	// DefaultSubnet is the network of the incident.
 	DefaultSubnet = "10.0.0.0/16"
 )
@@ -45,6 +49,7 @@ type Host struct {
 	PodNet  string // the addresses of its pods
 
 	link string // its end of the cable, on the bridge's side
+	mac  string // of its own end
 }
 
 // network is the addresses of one lab.
@@ -53,6 +58,7 @@ type network struct {
 	name    string // of the bridge, and the start of every other name; another subnet, another name
 	gateway string // this machine, on the bridge
 	hosts   []Host
+	client  Host // no node: what looks at a stacked lab's services from outside
 }
 
 // plan lays the hosts out in a /16.
@@ -69,16 +75,23 @@ func plan(subnet string) (network, error) {
 	at := p.Addr().As4()
 	address := func(last byte) string { return netip.AddrFrom4([4]byte{at[0], at[1], at[2], last}).String() }
 	n := network{subnet: p, gateway: address(1), name: fmt.Sprintf("lab%02x%02x", at[0], at[1])}
-	for i, h := range layout {
-		n.hosts = append(n.hosts, Host{
-			Name:    fmt.Sprintf("node%03d", i+1),
-			Address: address(h.octet),
-			Role:    h.role,
-			PodNet:  fmt.Sprintf("10.244.%d.0/24", i+1),
-			link:    fmt.Sprintf("%s-%d", n.name, i+1),
-		})
+	host := func(number int, name string, octet byte) Host {
+		return Host{Name: name, Address: address(octet), link: fmt.Sprintf("%s-%d", n.name, number), mac: mac(address(octet))}
 	}
+	for i, at := range layout {
+		h := host(i+1, fmt.Sprintf("node%03d", i+1), at.octet)
+		h.Role, h.PodNet = at.role, fmt.Sprintf("10.244.%d.0/24", i+1)
+		n.hosts = append(n.hosts, h)
+	}
+	n.client = host(len(layout)+1, clientName, clientOctet)
 	return n, nil
+}
+
+// mac is the hardware address that goes with an address: a host keeps both when
+// it boots again, as a machine does, so that nobody has to forget the old one.
+func mac(address string) string {
+	b := netip.MustParseAddr(address).As4()
+	return fmt.Sprintf("02:00:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3])
 }
 
 // cgroup is the control group that all hosts of the lab are below.

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"runbook/tests/lab/hostspec"
+	"runbook/tests/lab/machine"
 	"runbook/tests/lab/parts"
 )
 
@@ -15,6 +16,8 @@ const (
 	// kubeletMay appears in a host when it may join the cluster.
 	kubeletMay = "/run/lab/join"
 	adminConf  = "/etc/kubernetes/admin.conf"
+
+	containerdSocket = "/run/containerd/containerd.sock"
 )
 
 // A host of the lab is already a guest of this machine's control groups and of
@@ -37,7 +40,7 @@ cgroupsPerQOS: false
 enforceNodeAllocatable: []
 failSwapOn: false
 failCgroupV1: false
-containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
+containerRuntimeEndpoint: unix://` + containerdSocket + `
 clusterDNS: [` + dnsServiceIP + `]
 clusterDomain: cluster.local
 nodeStatusUpdateFrequency: 5s
@@ -88,15 +91,33 @@ func taints(h Host) string {
 }
 
 func (l *Lab) services(h Host) []hostspec.Service {
-	return []hostspec.Service{
+	kubelet := []string{
+		"/opt/lab/kubelet", "--kubeconfig=" + nodeKubeconfig, "--config=/etc/lab/kubelet.yaml",
+		"--hostname-override=" + h.Name, "--node-ip=" + h.Address, "--node-labels=lab/role=" + string(h.Role),
+	}
+	if l.Stacked {
+		kubelet = append(kubelet, "--boot-id-file="+kubeletBootID+","+bootIDPath)
+	}
+	services := []hostspec.Service{
 		{Name: "sshd", Args: []string{"/usr/sbin/sshd", "-D", "-e"}},
 		{Name: "containerd", Args: []string{"/usr/bin/containerd", "--config", "/etc/lab/containerd.toml", "--log-level", "warn"}},
-		{Name: "kubelet", After: kubeletMay, Args: []string{
-			"/opt/lab/kubelet", "--kubeconfig=" + nodeKubeconfig, "--config=/etc/lab/kubelet.yaml",
-			"--hostname-override=" + h.Name, "--node-ip=" + h.Address, "--node-labels=lab/role=" + string(h.Role),
-		}},
-		{Name: "kube-proxy", After: kubeletMay, Args: []string{"/opt/lab/kube-proxy", "--config=/etc/lab/proxy.yaml"}},
+		{Name: "kubelet", After: []string{kubeletMay, containerdSocket}, Args: kubelet},
+		{Name: "kube-proxy", After: []string{kubeletMay}, Args: []string{"/opt/lab/kube-proxy", "--config=/etc/lab/proxy.yaml"}},
 	}
+	if l.hasEtcd(h) {
+		// First, so that it is the last to end.
+		services = append([]hostspec.Service{l.etcdService(h)}, services...)
+	}
+	return services
+}
+
+// join lets the host's kubelet join the cluster, now and at every boot.
+func (l *Lab) join(ctx context.Context, h Host) error {
+	if _, err := l.ask(ctx, h, machine.Request{EveryBoot: []hostspec.File{{Path: kubeletMay, Mode: 0o644}}}); err != nil {
+		return err
+	}
+	_, err := l.in(ctx, h, ": >"+kubeletMay)
+	return err
 }
 
 // importImages gives the host's containerd all images, so that none is pulled.

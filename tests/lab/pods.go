@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"sort"
+	"time"
 )
 
 // pod is what the lab wants to know of a pod.
@@ -13,6 +14,7 @@ type pod struct {
 	Namespace, Name, Node, IP string
 	Labels                    map[string]string
 	Running, Ready            bool
+	Started                   time.Time // when the last of its containers has; zero: one does not run
 }
 
 func (p pod) calico() bool  { return p.Labels["k8s-app"] == "calico-node" }
@@ -40,6 +42,10 @@ func parsePods(list string) ([]pod, error) {
 			Status struct {
 				Phase, PodIP string
 				Conditions   []condition
+
+				ContainerStatuses []struct {
+					State struct{ Running struct{ StartedAt time.Time } }
+				}
 			}
 		}
 	}
@@ -58,6 +64,12 @@ func parsePods(list string) ([]pod, error) {
 		for _, c := range i.Status.Conditions {
 			if c.Type == "Ready" {
 				p.Ready = c.Status == "True"
+			}
+		}
+		for i, c := range i.Status.ContainerStatuses {
+			at := c.State.Running.StartedAt
+			if i == 0 || at.IsZero() || !p.Started.IsZero() && at.After(p.Started) {
+				p.Started = at
 			}
 		}
 		all = append(all, p)

@@ -17,7 +17,7 @@ import (
 // changes while nobody does anything, or it is not on its disk. The last two are
 // apt's index of what it already knows, which a mere question makes.
 var notState = []string{
-	"proc", "sys", "dev", "run", "tmp", "var/log", "var/lib/containerd", "var/lib/kubelet", "var/lib/cni", "opt/lab",
+	"proc", "sys", "dev", "run", "tmp", "var/log", "var/lib/containerd", "var/lib/kubelet", "var/lib/etcd", "var/lib/cni", "opt/lab",
 	"var/cache/apt/pkgcache.bin", "var/cache/apt/srcpkgcache.bin",
 }
 
@@ -58,7 +58,7 @@ func (l *Lab) Snapshot(ctx context.Context) (snapshot.Snapshot, error) {
 func (l *Lab) hostSnapshot(ctx context.Context, h Host) (snapshot.Snapshot, error) {
 	s := snapshot.Snapshot{}
 	skip := func(path string) bool { return snapshot.Below(path, notState...) }
-	if err := s.AddLayer(h.Name, l.path("hosts", h.Name, "upper"), l.Parts.Base, skip); err != nil {
+	if err := s.AddLayer(h.Name, l.path("hosts", h.Name, "upper"), l.tree(), skip); err != nil {
 		return nil, err
 	}
 	packages, err := l.in(ctx, h, "dpkg-query --show")
@@ -92,7 +92,7 @@ func withoutCopies(saved string) string {
 
 // newIpset runs ipset 7.17 on a host, whatever ipset the host has.
 func (l *Lab) newIpset(ctx context.Context, h Host, stdin string, args ...string) (string, error) {
-	r, err := l.record(h.Name)
+	r, err := l.process1(h.Name)
 	if err != nil {
 		return "", err
 	}

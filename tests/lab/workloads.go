@@ -37,8 +37,8 @@ const (
 
 // values is what the manifests are filled in with.
 type values struct {
-	CoreDNSImage, KeybuzzImage, IngressImage, BusyboxImage, RouterImage string
-	NodeImage, CNIImage, ControllersImage                               string // of Calico
+	CoreDNSImage, KeybuzzImage, IngressImage, BusyboxImage, RouterImage, ShopImage string
+	NodeImage, CNIImage, ControllersImage                                          string // of Calico
 
 	DNSServiceIP      string
 	SiteCert, SiteKey string // base64
@@ -53,18 +53,24 @@ type values struct {
 // clusterUp lets the kubelets join and returns when the cluster has settled.
 func (l *Lab) clusterUp(ctx context.Context) error {
 	if err := l.step("manifests", func() error {
-		if err := l.apply(ctx, "base.yaml"); err != nil {
+		names := []string{"base.yaml"}
+		if l.Stacked {
+			names = append(names, "shop.yaml")
+		}
+		if err := l.apply(ctx, names...); err != nil {
 			return err
 		}
 		return l.calicoUp(ctx)
 	}); err != nil {
 		return err
 	}
-	if err := l.eachHost(ctx, func(ctx context.Context, h Host) error {
-		_, err := l.in(ctx, h, ": >"+kubeletMay)
+	if err := l.eachHost(ctx, l.join); err != nil {
 		return err
-	}); err != nil {
-		return err
+	}
+	if l.Stacked {
+		if err := l.join(ctx, l.net.client); err != nil {
+			return err
+		}
 	}
 	if err := l.writeInventory(); err != nil {
 		return err
@@ -77,7 +83,10 @@ func (l *Lab) clusterUp(ctx context.Context) error {
 		}
 		return l.step("pods", func() error { return l.waitPods(gctx) })
 	})
-	return g.Wait()
+	if err := g.Wait(); err != nil || !l.Stacked {
+		return err
+	}
+	return l.step("client", func() error { return l.seenFromOutside(ctx) })
 }
 
 // apply makes the cluster what the manifests say.
@@ -119,7 +128,7 @@ func (l *Lab) values() (values, error) {
 	}
 	return values{
 		CoreDNSImage: parts.CoreDNSImage, KeybuzzImage: parts.KeybuzzImage, IngressImage: parts.IngressImage,
-		BusyboxImage: parts.BusyboxImage, RouterImage: parts.RouterImage,
+		BusyboxImage: parts.BusyboxImage, RouterImage: parts.RouterImage, ShopImage: parts.ShopImage,
 		DNSServiceIP: dnsServiceIP,
 		SiteCert:     base64.StdEncoding.EncodeToString(cert),
 		SiteKey:      base64.StdEncoding.EncodeToString(key),
@@ -181,12 +190,12 @@ func (l *Lab) waitPods(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return settled(pods, l.Fault, len(l.net.hosts))
+		return settled(pods, l.Fault, len(l.net.hosts), l.Stacked)
 	})
 }
 
 // settled says what is still missing.
-func settled(pods []pod, fault Fault, hosts int) error {
+func settled(pods []pod, fault Fault, hosts int, stacked bool) error {
 	healthy := fault == None
 	var missing []string
 	calico := 0
@@ -205,6 +214,9 @@ func settled(pods []pod, fault Fault, hosts int) error {
 	want := 2*hosts + 8
 	if fault == ClassB {
 		want += hosts // the creator's
+	}
+	if stacked {
+		want += shopPods
 	}
 	if len(pods) != want || calico != hosts {
 		return fmt.Errorf("%d pods (%d of calico-node), %d are wanted", len(pods), calico, want)

@@ -57,21 +57,37 @@ func Scan(ctx context.Context, dir string) ([]Package, error) {
 	return out, nil
 }
 
-// Handler serves the index of dir, made once, and its .deb files.
-func Handler(ctx context.Context, dir string) (http.Handler, error) {
-	packages, err := Scan(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	if len(packages) == 0 {
-		return nil, fmt.Errorf("%s holds no .deb file", dir)
+// Handler serves one index of the .deb files in all dirs, made once, and the
+// files.
+func Handler(ctx context.Context, dirs ...string) (http.Handler, error) {
+	files := map[string]string{} // by what the index calls them
+	var packages []Package
+	for _, dir := range dirs {
+		found, err := Scan(ctx, dir)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			return nil, fmt.Errorf("%s holds no .deb file", dir)
+		}
+		for _, p := range found {
+			files[p.Filename] = filepath.Join(dir, p.Filename)
+		}
+		packages = append(packages, found...)
 	}
 	index := Index(packages)
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{file}", func(w http.ResponseWriter, r *http.Request) {
+		path, ok := files[r.PathValue("file")]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		http.ServeFile(w, r, path)
+	})
 	mux.HandleFunc("GET /Packages", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain")
 		_, _ = w.Write(index)
 	})
-	mux.Handle("GET /", http.FileServer(http.Dir(dir)))
 	return mux, nil
 }

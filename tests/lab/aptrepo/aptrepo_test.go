@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -75,6 +76,8 @@ func TestHandlerServesIndexAndPackages(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(want), deb)
 
+	code, _ = get(t, srv.URL+"/../demo.deb/..")
+	require.Equal(t, http.StatusNotFound, code)
 	code, _ = get(t, srv.URL+"/Packages.gz")
 	require.Equal(t, http.StatusNotFound, code)
 }
@@ -82,4 +85,21 @@ func TestHandlerServesIndexAndPackages(t *testing.T) {
 func TestHandlerRefusesAnEmptyFolder(t *testing.T) {
 	_, err := Handler(context.Background(), t.TempDir())
 	require.ErrorContains(t, err, "no .deb")
+}
+
+func TestHandlerServesTwoFoldersAsOne(t *testing.T) {
+	one, two := t.TempDir(), t.TempDir()
+	buildDeb(t, one)
+	buildDeb(t, two)
+	require.NoError(t, os.Rename(filepath.Join(two, "demo.deb"), filepath.Join(two, "again.deb")))
+	h, err := Handler(context.Background(), one, two)
+	require.NoError(t, err)
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	_, index := get(t, srv.URL+"/Packages")
+	require.Equal(t, 2, strings.Count(index, "Package: demo\n"))
+	for _, name := range []string{"demo.deb", "again.deb"} {
+		code, _ := get(t, srv.URL+"/"+name)
+		require.Equal(t, http.StatusOK, code, name)
+	}
 }

@@ -32,7 +32,7 @@ func command(out, progress io.Writer) *cobra.Command {
 	cfg := lab.Config{Log: progress}
 	root := &cobra.Command{Use: "labctl", Short: "bring the lab up and down", SilenceUsage: true, SilenceErrors: true}
 	root.PersistentFlags().StringVar(&cfg.Subnet, "subnet", "", "the lab's network, a /16 (default $RUNBOOK_LAB_SUBNET or "+lab.DefaultSubnet+")")
-	root.AddCommand(up(&cfg, out), down(&cfg), status(&cfg, out), probe(&cfg, out), reset(&cfg), makeParts(&cfg, out))
+	root.AddCommand(up(&cfg, out), down(&cfg), status(&cfg, out), probe(&cfg, out), reset(&cfg), power(&cfg, out), renew(&cfg), makeParts(&cfg, out))
 	return root
 }
 
@@ -47,7 +47,11 @@ func installFlag(c *cobra.Command) *string {
 func up(cfg *lab.Config, out io.Writer) *cobra.Command {
 	c := &cobra.Command{Use: "up", Short: "bring the incident up", Args: cobra.NoArgs}
 	fault, install := faultFlag(c), installFlag(c)
+	c.Flags().BoolVar(&cfg.Stacked, "stacked", false, "a cluster that can be upgraded host by host: etcd on the control plane's hosts, kernels, workloads (--fault is none by default then)")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if cfg.Stacked && !c.Flags().Changed("fault") {
+			*fault = string(lab.None)
+		}
 		if cfg.Fault, err = lab.ParseFault(*fault); err != nil {
 			return err
 		}
@@ -123,6 +127,42 @@ func reset(cfg *lab.Config) *cobra.Command {
 	return c
 }
 
+func power(cfg *lab.Config, out io.Writer) *cobra.Command {
+	use := "power HOST [on|off|reboot|stay-off]"
+	return &cobra.Command{Use: use, Short: "say what the machine of a host is doing, or boot it, cut its power, reboot it, or have it stay off at its next reboot", Args: cobra.RangeArgs(1, 2), RunE: func(c *cobra.Command, args []string) error {
+		l, err := lab.Open(*cfg)
+		if err != nil {
+			return err
+		}
+		if len(args) == 2 {
+			do, ok := map[string]func(context.Context, string) error{"on": l.PowerOn, "off": l.PowerOff, "reboot": l.Reboot, "stay-off": l.StayOff}[args[1]]
+			if !ok {
+				return fmt.Errorf("%q: on, off, reboot or stay-off is wanted", args[1])
+			}
+			if err := do(c.Context(), args[0]); err != nil {
+				return err
+			}
+		}
+		state, err := l.Machine(c.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "power     %s\nwhy       %s\nboots     %d\nboot id   %s\nkernel    %s\nloaded    %s\n",
+			state.Power, state.Why, state.Boots, state.BootID, state.Kernel, state.Loaded)
+		return nil
+	}}
+}
+
+func renew(cfg *lab.Config) *cobra.Command {
+	return &cobra.Command{Use: "renew [HOST...]", Short: "make hosts of a stacked lab what they were when it came up; all of them if none is named", RunE: func(c *cobra.Command, args []string) error {
+		l, err := lab.Open(*cfg)
+		if err != nil {
+			return err
+		}
+		return l.RenewHosts(c.Context(), args...)
+	}}
+}
+
 // makeParts prints the parts as the variables by which tests of other packages
 // find them, for a shell to eval.
 func makeParts(cfg *lab.Config, out io.Writer) *cobra.Command {
@@ -147,6 +187,9 @@ func show(out io.Writer, l *lab.Lab) {
 	fmt.Fprintf(out, "fault       %s\ninstall     %s\ninventory   %s\nkubeconfig  %s\nca          %s\nssh         ssh -i %s -o UserKnownHostsFile=%s root@%s\n",
 		l.Fault, l.Install, l.Inventory(), l.Kubeconfig(), l.CA(), l.Key(), l.KnownHosts(), l.Hosts()[0].Address)
 	fmt.Fprintf(out, "kubectl     %s\n", l.Kubectl())
+	if l.Stacked {
+		fmt.Fprintf(out, "audit log   %s\n", l.AuditLog())
+	}
 	for _, url := range l.URLs() {
 		fmt.Fprintf(out, "url         %s\n", url)
 	}

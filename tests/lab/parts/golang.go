@@ -18,14 +18,44 @@ const (
 var kubePrograms = []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"}
 
 // programs builds the lab's own programs, always: Go's own cache makes that
-// cheap, and they are never stale.
+// cheap, and they are never stale. What came out has a place of its own by its
+// content: a lab that is up starts programs at every boot of a host, and another
+// copy of the source may build others meanwhile.
 func (c Cache) programs(ctx context.Context) (string, error) {
 	root, err := moduleRoot(ctx)
 	if err != nil {
 		return "", err
 	}
-	out := filepath.Join(c.Dir, "programs")
-	return out, goBuild(ctx, root, "-s -w", out+"/", "./tests/lab/programs/...", "./tests/lab/images/...")
+	built, err := os.MkdirTemp(c.Dir, "building-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(built)
+	if err := goBuild(ctx, root, "-s -w", built+"/", "./tests/lab/programs/...", "./tests/lab/images/..."); err != nil {
+		return "", err
+	}
+	sums, err := digests(built)
+	if err != nil {
+		return "", err
+	}
+	return c.once("programs-"+key(sums...), func(dir string) error { return os.CopyFS(dir, os.DirFS(built)) })
+}
+
+// digests are the names and contents of the files in a folder, in short.
+func digests(dir string) ([]string, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, p := range paths {
+		data, err := os.ReadFile(p)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, filepath.Base(p), key(string(data)))
+	}
+	return out, nil
 }
 
 func (c Cache) kubernetes(ctx context.Context) (string, error) {

@@ -2,6 +2,7 @@ package parts
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,18 +20,19 @@ const (
 	CoreDNSImage   = "docker.io/lab/coredns:1"
 	KeybuzzImage   = "docker.io/lab/keybuzz-api:1"
 	IngressImage   = "docker.io/lab/ingress-nginx:1"
+	ShopImage      = "docker.io/lab/shop:1"
 	RouterImage    = "docker.io/cloudnativelabs/kube-router:v2.1.0"
 	CalicoFaulty   = nodeImage + "v3.27.0" // lists every set of the host
 	CalicoMended   = nodeImage + "v3.27.5" // lists its own
 	CalicoBroken   = nodeImage + brokenTag // never gets ready
 	nodeImage      = "docker.io/calico/node:"
 	brokenTag      = "v3.27.4"
+	busyboxPath    = "/bin/busybox"
 	imagePath      = "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	busyboxApplets = "sh ls cat sleep wget nslookup echo ps true false ip grep id env head tail nc ping chroot"
 )
 
-// images writes the archive of all images. It is written each time: it costs
-// less than finding out whether it is stale.
+// images is the archive of all images.
 func (c Cache) images(ctx context.Context, p Parts, coredns string) (string, error) {
 	curl, err := withLibraries(ctx, p.Base, "/usr/bin/curl")
 	if err != nil {
@@ -62,6 +64,7 @@ func (c Cache) images(ctx context.Context, p Parts, coredns string) (string, err
 			Entrypoint: []string{"/coredns"},
 		},
 		simple(KeybuzzImage, "keybuzz-api", box),
+		simple(ShopImage, "shop", box),
 		simple(IngressImage, "ingress", box, curl),
 		simple(RouterImage, "kube-router", box, newIpset),
 	}
@@ -71,27 +74,35 @@ func (c Cache) images(ctx context.Context, p Parts, coredns string) (string, err
 	return c.archive(list)
 }
 
-// archive writes the images into a new file and then puts it in place: another
-// lab may be reading the one that is there.
+// archive is the cache entry of these images. Their files are those of other
+// entries, so where a file lies says what it is, but for this machine's busybox.
 func (c Cache) archive(list []image.Image) (string, error) {
-	path := filepath.Join(c.Dir, "images.tar")
-	f, err := os.Create(path + ".tmp")
+	box, err := os.ReadFile(busyboxPath)
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
-	if err := image.Write(f, list...); err != nil {
+	described, err := json.Marshal(list)
+	if err != nil {
 		return "", err
 	}
-	if err := f.Close(); err != nil {
-		return "", err
-	}
-	return path, os.Rename(f.Name(), path)
+	const name = "images.tar"
+	dir, err := c.once("images-"+key(string(described), string(box)), func(dir string) error {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := image.Write(f, list...); err != nil {
+			return err
+		}
+		return f.Close()
+	})
+	return filepath.Join(dir, name), err
 }
 
 // busybox is this machine's static busybox and the names it answers to.
 func busybox() image.Layer {
-	l := image.Layer{{Path: "bin/busybox", From: "/bin/busybox"}}
+	l := image.Layer{{Path: "bin/busybox", From: busyboxPath}}
 	for _, applet := range strings.Fields(busyboxApplets) {
 		l = append(l, image.File{Path: "bin/" + applet, Link: "busybox"})
 	}

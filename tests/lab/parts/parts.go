@@ -28,12 +28,17 @@ type Parts struct {
 	Programs string // folder of the lab's own programs
 	Kube     string // folder of Kubernetes' programs
 	Images   string // the archive of all container images
+
+	// Of a stacked lab only.
+	Stacked string // the Debian tree that every host's root is laid over, in the place of Base
+	Kernels string // folder of the kernels' packages
 }
 
 // Cache is where parts are kept between labs.
 type Cache struct {
-	Dir string
-	Log io.Writer // progress, for people
+	Dir     string
+	Log     io.Writer // progress, for people
+	Stacked bool      // make the parts of a stacked lab too
 }
 
 // Make returns the parts, making those that are not in the cache. Two at once
@@ -61,7 +66,13 @@ func (c Cache) Make(ctx context.Context) (Parts, error) {
 		if p.OldIpset, err = c.unpacked(gctx, p.OldDebs); err != nil {
 			return err
 		}
-		p.Base, err = c.base(gctx)
+		if p.Base, err = c.base(gctx); err != nil || !c.Stacked {
+			return err
+		}
+		if p.Kernels, err = c.kernels(gctx); err != nil {
+			return err
+		}
+		p.Stacked, err = c.stacked(gctx, p.Base, p.Kernels)
 		return err
 	})
 	g.Go(func() (err error) {

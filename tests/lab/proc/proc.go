@@ -43,20 +43,30 @@ func Start(dir, name string, cmd *exec.Cmd) (Record, error) {
 	// While this program lives it is the parent, and a parent has to collect.
 	go func() { _ = cmd.Wait() }()
 
-	start, err := startTime(cmd.Process.Pid)
+	return Write(dir, name, cmd.Process.Pid)
+}
+
+// Write writes the record of a process that runs into dir as NAME.json.
+func Write(dir, name string, pid int) (Record, error) {
+	start, err := startTime(pid)
 	if err != nil {
 		return Record{}, fmt.Errorf("%s ended as soon as it was started: %w", name, err)
 	}
-	r := Record{Name: name, PID: cmd.Process.Pid, Start: start}
+	r := Record{Name: name, PID: pid, Start: start}
 	return r, r.save(dir)
 }
 
+// save replaces what was there in one step: somebody may be reading it.
 func (r Record) save(dir string) error {
 	data, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, r.Name+".json"), data, 0o600)
+	path := filepath.Join(dir, r.Name+".json")
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
 // Load reads every record in dir, by name. A folder that is not there has none,

@@ -1,6 +1,6 @@
-// Command aptserve offers a folder of .deb files as an apt repository.
+// Command aptserve offers folders of .deb files as one apt repository.
 //
-//	aptserve ADDRESS:PORT FOLDER
+//	aptserve ADDRESS:PORT FOLDER...
 package main
 
 import (
@@ -14,18 +14,18 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: aptserve ADDRESS:PORT FOLDER")
+	if len(os.Args) < 3 {
+		fmt.Fprintln(os.Stderr, "usage: aptserve ADDRESS:PORT FOLDER...")
 		os.Exit(1)
 	}
-	if err := serve(os.Args[1], os.Args[2]); err != nil {
+	if err := serve(os.Args[1], os.Args[2:]...); err != nil {
 		fmt.Fprintln(os.Stderr, "aptserve:", err)
 		os.Exit(1)
 	}
 }
 
-func serve(addr, dir string) error {
-	h, err := aptrepo.Handler(context.Background(), dir)
+func serve(addr string, dirs ...string) error {
+	h, err := aptrepo.Handler(context.Background(), dirs...)
 	if err != nil {
 		return err
 	}

@@ -4,9 +4,10 @@
 // namespaces with the name of a control group, makes that the root of control
 // groups, reads what the host is to be from its standard input, builds the root
 // filesystem, moves into it, sets up the network and keeps the services running.
-// It ends only when the lab kills it, and everything in the host ends with it.
+// It ends when the host reboots or powers off, or when the power is cut, and
+// everything in the host ends with it.
 //
-//	hostinit CONTROL-GROUP <DESCRIPTION
+//	hostinit CONTROL-GROUP [trap-uname] <DESCRIPTION
 package main
 
 import (
@@ -20,6 +21,7 @@ import (
 
 	"runbook/tests/lab/cgroup"
 	"runbook/tests/lab/hostspec"
+	"runbook/tests/lab/uname"
 )
 
 func main() {
@@ -30,25 +32,34 @@ func main() {
 }
 
 func run() error {
-	if len(os.Args) == 2 {
-		return enterGroup(os.Args[1])
+	if len(os.Args) > 1 {
+		return enterGroup(os.Args[1], len(os.Args) > 2 && os.Args[2] == hostspec.TrapUname)
 	}
 	return becomeHost()
 }
 
-// enterGroup goes into the control group and starts this program once more: the
-// namespace is the calling thread's only, and that thread is what the new
-// program begins as.
-func enterGroup(group string) error {
+// enterGroup goes into the control group, sets the trap for uname(2), and starts
+// this program once more: the namespace and the trap are the calling thread's
+// only, and that thread is what the new program begins as.
+func enterGroup(group string, trap bool) error {
 	runtime.LockOSThread()
 	if err := cgroup.Enter(group); err != nil {
 		return err
+	}
+	if trap {
+		socket := os.NewFile(3, "socket of the machine")
+		if err := uname.Trap(socket); err != nil {
+			return err
+		}
+		if err := socket.Close(); err != nil {
+			return err
+		}
 	}
 	return syscall.Exec("/proc/self/exe", []string{os.Args[0]}, os.Environ())
 }
 
 func becomeHost() error {
-	// The lab closes the pipe when the network interface has been put in place.
+	// The machine writes when the network interface has been put in place.
 	var h hostspec.Host
 	if err := json.NewDecoder(os.Stdin).Decode(&h); err != nil {
 		return fmt.Errorf("read the host's description: %w", err)
@@ -79,22 +90,38 @@ func buildRoot(h hostspec.Host) error {
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
-	layers := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", h.Lower, h.Upper, h.Work)
-	if err := syscall.Mount("overlay", h.Root, "overlay", 0, layers); err != nil {
-		return fmt.Errorf("mount the root of %s (%s): %w", h.Name, layers, err)
+	if err := hostspec.MountRoot(h); err != nil {
+		return err
 	}
 	for _, m := range h.Mounts {
 		if err := mountOne(h.Root, m); err != nil {
 			return err
 		}
 	}
+	for _, f := range h.Files {
+		if err := writeFile(filepath.Join(h.Root, f.Path), f); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+func writeFile(at string, f hostspec.File) error {
+	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(at, f.Data, f.Mode); err != nil {
+		return err
+	}
+	return os.Chmod(at, f.Mode) // a file that was there had a mode of its own
 }
 
 func mountOne(root string, m hostspec.Mount) error {
 	at := filepath.Join(root, m.At)
-	if err := os.MkdirAll(at, 0o755); err != nil {
-		return err
+	if _, err := os.Lstat(at); err != nil { // else it may be a file
+		if err := os.MkdirAll(at, 0o755); err != nil {
+			return err
+		}
 	}
 	flags := uintptr(0)
 	if m.Type == "" {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -25,17 +26,21 @@ const (
 // supervisor knows which child is which service; every other child is an orphan
 // that fell to process 1.
 type supervisor struct {
-	mu    sync.Mutex
-	byPID map[int]hostspec.Service
+	mu     sync.Mutex
+	byPID  map[int]hostspec.Service
+	ending bool // the host is: nothing is started any more
 }
 
 // supervise starts the services and collects children for as long as there are
-// any, starting a service again when it ends.
+// any, starting a service again when it ends, until the host is asked to end.
 func supervise(services []hostspec.Service) error {
 	if err := os.MkdirAll(logDir, 0o755); err != nil {
 		return err
 	}
 	s := &supervisor{byPID: map[int]hostspec.Service{}}
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, hostspec.RebootSignal, hostspec.PowerOffSignal)
+	go func() { s.end(services, <-asked) }()
 	for _, svc := range services {
 		go s.start(svc, 0)
 	}
@@ -57,8 +62,9 @@ func (s *supervisor) ended(pid int) {
 	s.mu.Lock()
 	svc, ours := s.byPID[pid]
 	delete(s.byPID, pid)
+	ending := s.ending
 	s.mu.Unlock()
-	if ours {
+	if ours && !ending {
 		fmt.Fprintf(os.Stderr, "%s ended, starting it again\n", svc.Name)
 		go s.start(svc, restartAfter)
 	}
@@ -69,16 +75,28 @@ func (s *supervisor) ended(pid int) {
 // bound of its own.
 func (s *supervisor) start(svc hostspec.Service, delay time.Duration) {
 	time.Sleep(delay)
-	for svc.After != "" {
-		if _, err := os.Stat(svc.After); err == nil {
-			break
-		}
+	for !may(svc) {
 		time.Sleep(lookEvery)
 	}
 	if err := s.exec(svc); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", svc.Name, err)
 		go s.start(svc, restartAfter)
 	}
+}
+
+// may says whether the service may start.
+func may(svc hostspec.Service) bool {
+	for _, path := range svc.After {
+		if !exists(path) {
+			return false
+		}
+	}
+	return svc.Until == "" || !exists(svc.Until)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func (s *supervisor) exec(svc hostspec.Service) error {
@@ -97,6 +115,9 @@ func (s *supervisor) exec(svc hostspec.Service) error {
 	// still known to ended.
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ending {
+		return nil
+	}
 	p, err := os.StartProcess(svc.Args[0], svc.Args, &os.ProcAttr{
 		Dir:   "/",
 		Env:   []string{"PATH=" + os.Getenv("PATH"), "HOME=/root"},

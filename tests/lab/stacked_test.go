@@ -1,0 +1,365 @@
+//go:build linux
+
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"runbook/tests/lab/machine"
+	"runbook/tests/lab/parts"
+)
+
+var uuid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+
+// TestStackedLab brings a stacked lab up once. Its parts use different hosts, so
+// that none waits for what another has left; the last one makes them all anew.
+func TestStackedLab(t *testing.T) {
+	ctx := needLab(t)
+	cfg := testConfig(testLog{t})
+	cfg.Stacked = true
+	require.NoError(t, Down(ctx, cfg))
+	l, err := Up(ctx, cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, l.Down(context.Background())) })
+
+	opened, err := Open(Config{State: testState})
+	require.NoError(t, err)
+	require.True(t, opened.Stacked, "the lab is found again as what it is")
+	for _, part := range []struct {
+		name string
+		test func(*testing.T, context.Context, *Lab)
+	}{
+		{"a host reboots", hostReboots},
+		{"a kernel is upgraded, and falls back", kernelIsUpgraded},
+		{"a boot can go wrong", bootGoesWrong},
+		{"etcd is watched", etcdIsWatched},
+		{"the shop is probed from outside", shopIsProbed},
+		{"a cordon is in the audit log", cordonIsAudited},
+		{"hosts are made anew", hostsAreRenewed},
+	} {
+		if !t.Run(part.name, func(t *testing.T) { part.test(t, ctx, l) }) {
+			break
+		}
+	}
+	require.NoError(t, l.Down(ctx))
+	require.Empty(t, leftovers(t, l.net))
+}
+
+// nodeSays is one field of a node in the API.
+func nodeSays(ctx context.Context, l *Lab, host, field string) (string, error) {
+	return l.Kube(ctx, "get", "node", host, "--output=jsonpath={"+field+"}")
+}
+
+// awaitBoot waits until the API knows a host as its machine does.
+func awaitBoot(t *testing.T, ctx context.Context, l *Lab, host string) machine.State {
+	t.Helper()
+	state, err := l.Machine(ctx, host)
+	require.NoError(t, err)
+	require.NoError(t, l.awaitNode(ctx, host, state))
+	return state
+}
+
+func hostReboots(t *testing.T, ctx context.Context, l *Lab) {
+	h := l.Hosts()[7]
+	before, err := l.BootID(ctx, h.Name)
+	require.NoError(t, err)
+	require.Regexp(t, uuid, before)
+	began := time.Now()
+
+	// A session that is open meanwhile, and one that asks for the reboot.
+	session, stdin, err := l.session(ctx, h)
+	require.NoError(t, err)
+	defer stdin.Close()
+	out, err := l.SSH(ctx, h, "shutdown -r +0 && cat "+bootIDPath)
+	require.NoError(t, err, "the command returns before the host goes down")
+	require.Equal(t, before, strings.TrimSpace(out))
+	require.Error(t, session.Wait(), "an open session dies")
+
+	require.NoError(t, poll(ctx, rebootWithin, func(ctx context.Context) error {
+		out, err = l.SSH(ctx, h, "cat "+bootIDPath)
+		if err == nil && strings.TrimSpace(out) == before {
+			err = errors.New("it has not gone down")
+		}
+		return err
+	}))
+	t.Logf("down and up in %s", time.Since(began).Round(time.Millisecond))
+	require.Regexp(t, uuid, strings.TrimSpace(out))
+	state := awaitBoot(t, ctx, l, h.Name)
+	require.Equal(t, strings.TrimSpace(out), state.BootID)
+	require.Equal(t, 2, state.Boots)
+	require.NoError(t, l.awaitRenewed(ctx, []Host{h}, began), "its pods have started anew")
+	t.Logf("its pods run after %s", time.Since(began).Round(time.Millisecond))
+
+	_, err = l.SSH(ctx, h, "shutdown -r +5")
+	require.ErrorContains(t, err, "'+5' is not known on this host")
+}
+
+// session is an ssh session that lasts until its input ends.
+func (l *Lab) session(ctx context.Context, h Host) (*exec.Cmd, io.Closer, error) {
+	cmd := exec.CommandContext(ctx, "ssh", "-i", l.Key(), "-o", "BatchMode=yes", "-o", "UserKnownHostsFile="+l.KnownHosts(),
+		"-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=3", "root@"+h.Address, "cat >/dev/null")
+	cmd.SysProcAttr = endWithUs()
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	return cmd, stdin, cmd.Start()
+}
+
+func kernelIsUpgraded(t *testing.T, ctx context.Context, l *Lab) {
+	h := l.Hosts()[6]
+	is := func(want string) {
+		t.Helper()
+		for name, look := range map[string]func() (string, error){
+			"osrelease": func() (string, error) { return l.KernelRelease(ctx, h.Name) },
+			"uname":     func() (string, error) { return l.SSH(ctx, h, "uname -r") },
+		} {
+			got, err := look()
+			require.NoError(t, err)
+			require.Equal(t, want, strings.TrimSpace(got), name)
+		}
+	}
+	do := func(script string) {
+		t.Helper()
+		_, err := l.SSH(ctx, h, script)
+		require.NoError(t, err)
+	}
+	is(parts.KernelOld)
+	do("apt-get -q update && apt-get -q -y install " + parts.KernelMeta)
+	is(parts.KernelOld)
+	do("echo 'GRUB_DEFAULT=saved' >/etc/default/grub.d/upgrade.cfg && update-grub && grub-set-default '1>2' && grub-reboot '1>0'")
+	require.NoError(t, l.Reboot(ctx, h.Name))
+	is(parts.KernelNew)
+	require.Equal(t, parts.KernelNew, awaitBoot(t, ctx, l, h.Name).Kernel, "and the API says so")
+	inPod := func(ctx context.Context) error {
+		out, err := l.Kube(ctx, "exec", "-n", "keybuzz", podOn(t, ctx, l, "keybuzz", h.Name), "--", "busybox", "uname", "-r")
+		if err == nil && strings.TrimSpace(out) != parts.KernelNew {
+			err = fmt.Errorf("a pod is told of %q", out)
+		}
+		return err
+	}
+	require.NoError(t, poll(ctx, settleWithin, inPod), "and a pod sees it")
+
+	require.NoError(t, l.Reboot(ctx, h.Name))
+	is(parts.KernelOld) // once is once
+
+	require.NoError(t, l.BreakKernel(ctx, h.Name, parts.KernelNew))
+	do("echo 'GRUB_CMDLINE_LINUX=panic=1' >>/etc/default/grub.d/upgrade.cfg && update-grub && grub-reboot '1>0'")
+	require.NoError(t, l.Reboot(ctx, h.Name))
+	is(parts.KernelOld) // it has fallen back
+
+	do("sed -i /panic/d /etc/default/grub.d/upgrade.cfg && update-grub && grub-set-default '1>0' && reboot")
+	require.NoError(t, poll(ctx, rebootWithin, func(ctx context.Context) error {
+		state, err := l.Machine(ctx, h.Name)
+		if err == nil && state.Power != machine.Hung {
+			err = fmt.Errorf("it is %s", state.Power)
+		}
+		return err
+	}), "without panic= it stays down")
+	require.ErrorContains(t, l.PowerOn(ctx, h.Name), "kernel panic: boot/initrd.img-"+parts.KernelNew)
+	require.NoError(t, l.BootKernel(ctx, h.Name, parts.KernelOld))
+	require.NoError(t, l.PowerOn(ctx, h.Name))
+	is(parts.KernelOld)
+	require.NoError(t, l.MendKernel(ctx, h.Name, parts.KernelNew))
+	require.NoError(t, l.Reboot(ctx, h.Name))
+	is(parts.KernelNew)
+}
+
+// podOn is the name of a pod of a namespace on a node.
+func podOn(t *testing.T, ctx context.Context, l *Lab, namespace, node string) string {
+	t.Helper()
+	pods, err := l.pods(ctx)
+	require.NoError(t, err)
+	i := slices.IndexFunc(pods, func(p pod) bool { return p.Namespace == namespace && p.Node == node })
+	require.GreaterOrEqual(t, i, 0, "a pod of %s on %s", namespace, node)
+	return pods[i].Name
+}
+
+func bootGoesWrong(t *testing.T, ctx context.Context, l *Lab) {
+	h := l.Hosts()[5]
+	before, err := l.BootID(ctx, h.Name)
+	require.NoError(t, err)
+	require.NoError(t, l.StayOff(ctx, h.Name))
+	require.NoError(t, l.BootKernel(ctx, h.Name, "6.1.0-99-other"))
+	require.NoError(t, l.HoldKubelet(ctx, h.Name))
+	restore, err := l.NextHostKey(ctx, h.Name)
+	require.NoError(t, err)
+	_, err = l.SSH(ctx, h, "reboot")
+	require.NoError(t, err, "the key is the known one until the next boot")
+	require.NoError(t, poll(ctx, rebootWithin, func(ctx context.Context) error {
+		state, err := l.Machine(ctx, h.Name)
+		if err == nil && state.Power != machine.Off {
+			err = fmt.Errorf("it is %s", state.Power)
+		}
+		return err
+	}))
+	_, err = l.BootID(ctx, h.Name)
+	require.ErrorContains(t, err, "node006 is not up")
+
+	require.NoError(t, l.PowerOn(ctx, h.Name))
+	_, err = l.SSH(ctx, h, "true")
+	require.ErrorContains(t, err, "REMOTE HOST IDENTIFICATION HAS CHANGED")
+	require.NoError(t, restore())
+	out, err := l.SSH(ctx, h, "uname -r; pgrep -x kubelet || echo held")
+	require.NoError(t, err)
+	require.Equal(t, "6.1.0-99-other\nheld\n", out)
+	id, err := nodeSays(ctx, l, h.Name, ".status.nodeInfo.bootID")
+	require.NoError(t, err)
+	require.Equal(t, before, id)
+	ready, err := nodeSays(ctx, l, h.Name, ".status.conditions[?(@.type=='Ready')].status")
+	require.NoError(t, err)
+	require.Equal(t, "True", ready, "the API believes what it heard last")
+	require.NoError(t, l.ReleaseKubelet(ctx, h.Name))
+	state := awaitBoot(t, ctx, l, h.Name)
+
+	require.NoError(t, l.KeepBootID(ctx, h.Name))
+	require.NoError(t, l.Reboot(ctx, h.Name))
+	require.NoError(t, poll(ctx, settleWithin, func(ctx context.Context) error {
+		kernel, err := nodeSays(ctx, l, h.Name, ".status.nodeInfo.kernelVersion")
+		if err == nil && kernel != parts.KernelOld {
+			err = fmt.Errorf("the API says %s", kernel)
+		}
+		return err
+	}), "the kubelet of this boot has spoken")
+	id, err = nodeSays(ctx, l, h.Name, ".status.nodeInfo.bootID")
+	require.NoError(t, err)
+	require.Equal(t, state.BootID, id, "but not of this boot")
+	require.NoError(t, l.RightBootID(ctx, h.Name))
+
+	require.NoError(t, l.StayOff(ctx, h.Name))
+	require.NoError(t, l.AsUsual(ctx, h.Name))
+	require.NoError(t, l.Reboot(ctx, h.Name))
+}
+
+func etcdIsWatched(t *testing.T, ctx context.Context, l *Lab) {
+	watch, err := l.WatchEtcd(ctx)
+	require.NoError(t, err)
+	require.NoError(t, l.Reboot(ctx, "node002"))
+	require.NoError(t, l.awaitEtcd(ctx, l.Hosts()[1]))
+	require.NoError(t, l.StopEtcd(ctx, "node003"))
+	require.NoError(t, l.StartEtcd(ctx, "node003"))
+	report := watch.Stop()
+	require.Less(t, report.LongestLoss(), time.Second, "one member is not missed: %+v", report)
+	require.Greater(t, report.Answers, 10)
+	require.NotEmpty(t, report.Leaders)
+
+	watch, err = l.WatchEtcd(ctx)
+	require.NoError(t, err)
+	for _, host := range []string{"node001", "node002"} {
+		require.NoError(t, l.PowerOff(ctx, host))
+	}
+	require.NoError(t, poll(ctx, etcdWithin, func(context.Context) error {
+		watch.mu.Lock()
+		defer watch.mu.Unlock()
+		if watch.report.LongestLoss() == 0 {
+			return errors.New("no loss is seen")
+		}
+		return nil
+	}))
+	for _, host := range []string{"node001", "node002"} {
+		require.NoError(t, l.PowerOn(ctx, host))
+	}
+	for _, h := range l.net.withRole(ControlPlane) {
+		require.NoError(t, l.awaitEtcd(ctx, h))
+	}
+	report = watch.Stop()
+	require.Positive(t, report.LongestLoss(), "two members are missed")
+	t.Logf("etcd was without a majority for %s", report.LongestLoss().Round(time.Millisecond))
+	require.ErrorContains(t, l.StopEtcd(ctx, "node004"), "node004 runs no etcd")
+}
+
+func shopIsProbed(t *testing.T, ctx context.Context, l *Lab) {
+	require.NoError(t, poll(ctx, apiWithin, func(ctx context.Context) error {
+		_, err := l.Kube(ctx, "get", "--raw", "/readyz")
+		return err
+	}), "etcd was away a moment ago")
+	require.NoError(t, l.waitPods(ctx))
+	probe, err := l.ProbeService(ctx, Shop, "web", ShopPort, "/health")
+	require.NoError(t, err)
+	_, err = l.Kube(ctx, "drain", "node004", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=60s")
+	require.NoError(t, err)
+	_, err = l.Kube(ctx, "rollout", "status", "-n", Shop, "deployment/web", "--timeout=60s")
+	require.NoError(t, err)
+	result, err := probe.Stop()
+	require.NoError(t, err)
+	require.Greater(t, result.Sent, 5)
+	require.Empty(t, result.Failures, "a drained node is not missed")
+
+	probe, err = l.ProbeService(ctx, Shop, "web", ShopPort, "/health")
+	require.NoError(t, err)
+	_, err = l.Kube(ctx, "delete", "pods", "-n", Shop, "-l", "app=web", "--grace-period=0", "--force")
+	require.NoError(t, err)
+	_, err = l.Kube(ctx, "rollout", "status", "-n", Shop, "deployment/web", "--timeout=60s")
+	require.NoError(t, err)
+	result, err = probe.Stop()
+	require.NoError(t, err)
+	require.NotEmpty(t, result.Failures, "all pods of it at once are")
+	t.Logf("%d of %d failed, first: %s", len(result.Failures), result.Sent, result.Failures[0].Err)
+
+	_, err = l.ProbeService(ctx, Shop, "none", ShopPort, "/")
+	require.ErrorContains(t, err, "not found")
+}
+
+func cordonIsAudited(t *testing.T, ctx context.Context, l *Lab) {
+	_, err := l.Kube(ctx, "annotate", "node", "node004", "lab/mine=yes")
+	require.NoError(t, err)
+	events, err := l.Audit(ctx)
+	require.NoError(t, err)
+	cordon := slices.IndexFunc(events, func(e AuditEvent) bool {
+		return e.Verb == "patch" && e.Resource == "nodes" && e.Subresource == "" && e.Name == "node004" && strings.Contains(string(e.Request), `"unschedulable":true`)
+	})
+	eviction := slices.IndexFunc(events, func(e AuditEvent) bool {
+		return e.Verb == "create" && e.Resource == "pods" && e.Subresource == "eviction" && e.Namespace == Shop
+	})
+	mine := slices.IndexFunc(events, func(e AuditEvent) bool { return strings.Contains(string(e.Request), "lab/mine") })
+	require.GreaterOrEqual(t, cordon, 0)
+	require.Greater(t, eviction, cordon)
+	require.Greater(t, mine, eviction)
+	require.Equal(t, 200, events[cordon].Code)
+	require.Contains(t, events[cordon].UserAgent, "kubectl")
+	require.Equal(t, "kubernetes-admin", events[cordon].User)
+	require.False(t, events[eviction].Received.Before(events[cordon].Answered))
+	require.Negative(t, slices.IndexFunc(events, func(e AuditEvent) bool { return e.Resource == "nodes" && e.Subresource == "status" }), "heartbeats are left out")
+}
+
+func hostsAreRenewed(t *testing.T, ctx context.Context, l *Lab) {
+	require.NoError(t, l.BarePod(ctx, Shop, "bare", "node005"))
+	dirty := []string{"node004", "node005", "node007"}
+	require.NoError(t, l.RenewHosts(ctx, dirty...))
+	for _, host := range dirty {
+		release, err := l.KernelRelease(ctx, host)
+		require.NoError(t, err)
+		require.Equal(t, parts.KernelOld, release)
+		out, err := l.in(ctx, mustHost(t, l, host), "dpkg-query -f '${Version}' -W "+parts.KernelMeta+"; ls /boot/vmlinuz-* /etc/default/grub.d")
+		require.NoError(t, err)
+		require.Contains(t, out, parts.OldVersion)
+		require.NotContains(t, out, parts.KernelNew)
+		require.NotContains(t, out, "upgrade.cfg")
+	}
+	for field, what := range map[string]string{".spec.unschedulable": "uncordoned", ".metadata.annotations.lab/mine": "without annotations of others"} {
+		is, err := nodeSays(ctx, l, "node004", field)
+		require.NoError(t, err)
+		require.Empty(t, is, what)
+	}
+	_, err := l.Kube(ctx, "get", "pod", "-n", Shop, "bare")
+	require.ErrorContains(t, err, "not found")
+	require.ErrorContains(t, l.RenewHosts(ctx, "node009"), `host "node009"`)
+}
+
+func mustHost(t *testing.T, l *Lab, name string) Host {
+	t.Helper()
+	h, err := l.Host(name)
+	require.NoError(t, err)
+	return h
+}
