@@ -34,11 +34,32 @@ func TestEveryPlaybookHasItsPage(t *testing.T) {
 			about, _ := playbooks.About(name)
 			text, err := os.ReadFile(name + ".yaml")
 			require.NoError(t, err)
-			for _, wrong := range mistakesOf(name, about, string(text)) {
+			for _, wrong := range mistakesOf(name, about, whole(t, string(text))) {
 				t.Error(wrong)
 			}
 		})
 	}
+}
+
+// whole is a playbook with what it imports in its place: the tasks of a file as a
+// block, under which stands what stands under the import.
+func whole(t *testing.T, text string) string {
+	t.Helper()
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		at, name, imports := strings.Cut(line, "- import_tasks: ")
+		if !imports || strings.TrimSpace(at) != "" {
+			b.WriteString(line)
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join("tasks", filepath.Base(strings.TrimSpace(name))))
+		require.NoError(t, err)
+		b.WriteString(at + "- block:\n")
+		for inner := range strings.Lines(whole(t, string(data))) {
+			b.WriteString(at + "    " + inner)
+		}
+	}
+	return b.String()
 }
 
 // mistakesOf are those of a page, beside what its playbook reads.

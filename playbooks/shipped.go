@@ -10,7 +10,7 @@ import (
 	"runbook/runner/source"
 )
 
-//go:embed *.yaml
+//go:embed *.yaml tasks/*.yaml
 var shipped embed.FS
 
 // Shipped are the names of the playbooks that the program carries with it.

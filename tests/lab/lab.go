@@ -40,8 +40,8 @@ type Lab struct {
 	net network
 	mu  sync.Mutex // guards Timings
 
-	nodeGrace time.Duration // how long a node may be silent; zero: as the incident's may
-	ca, etcdCA pki.Pair // while the lab comes up
+	nodeGrace  time.Duration // how long a node may be silent; zero: as the incident's may
+	ca, etcdCA pki.Pair      // while the lab comes up
 }
 
 // saved is what Open needs to know of a running lab.
