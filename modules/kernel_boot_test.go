@@ -8,49 +8,54 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
+// What the steps and the file of a trial look like.
+var (
+	onceSave  = "grub-set-default '" + grubPath(oldKernel) + "'"
+	onceWrite = "write " + kernelDropIn + " (" + strconv.Itoa(len(bootOnce().trialFile())) + " bytes, mode 644)"
+	onceTrial = "grub-reboot '" + grubPath(newKernel) + "'"
+	onceFile  = kernelDropIn + ":  -> " + bootOnce().trialFile()
+)
+
+// kernelTrials are hosts on which the new kernel is to be booted once.
+var kernelTrials = map[string]struct {
+	host  kernelHost
+	diffs []string
+	steps []string
+}{
+	"to be armed": {upgraded(),
+		[]string{onceFile, "/boot/grub/grub.cfg: default 0 -> default saved", "next boot: " + newKernel + " -> " + newKernel + ", once", "boot after it: " + newKernel + " -> " + oldKernel},
+		[]string{onceSave, onceWrite, "update-grub", onceTrial}},
+	"as asked":        {armed(), nil, nil},
+	"already running": {tried(newKernel), nil, nil},
+	"it went back: another try": {tried(oldKernel),
+		[]string{"next boot: " + oldKernel + " -> " + newKernel + ", once"}, []string{onceTrial}},
+	"the default is pinned to the old one": {with(upgraded(), func(h *kernelHost) { h.grub.fixed, h.grub.own = "1>2", "GRUB_DEFAULT=1>2\n" }),
+		[]string{onceFile, "/boot/grub/grub.cfg: default 1>2 -> default saved", "next boot: " + oldKernel + " -> " + newKernel + ", once", "boot after it: " + oldKernel + " (by default 1>2) -> " + oldKernel},
+		[]string{onceSave, onceWrite, "update-grub", onceTrial}},
+	"grub.cfg is older than the new kernel": {with(upgraded(), func(h *kernelHost) { h.grub.menu = []string{oldKernel} }),
+		[]string{onceFile, "/boot/grub/grub.cfg: no entry for " + newKernel + " -> an entry for " + newKernel, "next boot: " + oldKernel + " -> " + newKernel + ", once", "boot after it: " + oldKernel + " (by default 0) -> " + oldKernel},
+		[]string{onceSave, onceWrite, "update-grub", onceTrial}},
+	"interrupted before update-grub": {with(armed(), func(h *kernelHost) {
+		h.grub.fixed, h.grub.options, h.grub.env = "0", "", "saved_entry="+grubPath(oldKernel)+"\n"
+	}),
+		[]string{"/boot/grub/grub.cfg: default 0 -> default saved", "next boot: " + newKernel + " -> " + newKernel + ", once"}, []string{"update-grub", onceTrial}},
+	"grub.cfg has no panic": {with(armed(), func(h *kernelHost) { h.grub.options = "quiet" }),
+		[]string{"/boot/grub/grub.cfg: no panic=30 for " + newKernel + " -> panic=30"}, []string{"update-grub"}},
+	"another one is armed": {with(armed(), func(h *kernelHost) {
+		h.grub.env = "saved_entry=" + grubPath(oldKernel) + "\nnext_entry=" + grubPath(oldKernel) + "\n"
+	}),
+		[]string{"next boot: " + oldKernel + ", once -> " + newKernel + ", once"}, []string{onceTrial}},
+	"armed by number": {with(armed(), func(h *kernelHost) { h.grub.env = "saved_entry=" + grubPath(oldKernel) + "\nnext_entry=0\n" }),
+		[]string{"next boot: " + newKernel + ", once (by 0) -> " + newKernel + ", once"}, []string{onceTrial}},
+	"what an old grub-reboot has left": {with(armed(), func(h *kernelHost) { h.grub.env += "prev_saved_entry=0\n" }),
+		[]string{"boot after it: " + oldKernel + " (by default saved) -> " + oldKernel}, []string{onceSave}},
+	"no menu in the menu": {with(upgraded(), func(h *kernelHost) { h.grub.flat = true }),
+		[]string{onceFile, "/boot/grub/grub.cfg: default 0 -> default saved", "next boot: " + newKernel + " -> " + newKernel + ", once", "boot after it: " + newKernel + " -> " + oldKernel},
+		[]string{"grub-set-default gnulinux-" + oldKernel + "-advanced-" + grubDisk, onceWrite, "update-grub", "grub-reboot gnulinux-" + newKernel + "-advanced-" + grubDisk}},
+}
+
 func TestKernelBootOnce(t *testing.T) {
-	var (
-		save   = "grub-set-default '" + grubPath(oldKernel) + "'"
-		write  = "write " + kernelDropIn + " (" + strconv.Itoa(len(bootOnce().trialFile())) + " bytes, mode 644)"
-		trial  = "grub-reboot '" + grubPath(newKernel) + "'"
-		dropIn = kernelDropIn + ":  -> " + bootOnce().trialFile()
-	)
-	for name, c := range map[string]struct {
-		host  kernelHost
-		diffs []string
-		steps []string
-	}{
-		"to be armed": {upgraded(),
-			[]string{dropIn, "/boot/grub/grub.cfg: default 0 -> default saved", "next boot: " + newKernel + " -> " + newKernel + ", once", "boot after it: " + newKernel + " -> " + oldKernel},
-			[]string{save, write, "update-grub", trial}},
-		"as asked":        {armed(), nil, nil},
-		"already running": {tried(newKernel), nil, nil},
-		"it went back: another try": {tried(oldKernel),
-			[]string{"next boot: " + oldKernel + " -> " + newKernel + ", once"}, []string{trial}},
-		"the default is pinned to the old one": {with(upgraded(), func(h *kernelHost) { h.grub.fixed, h.grub.own = "1>2", "GRUB_DEFAULT=1>2\n" }),
-			[]string{dropIn, "/boot/grub/grub.cfg: default 1>2 -> default saved", "next boot: " + oldKernel + " -> " + newKernel + ", once", "boot after it: " + oldKernel + " (by default 1>2) -> " + oldKernel},
-			[]string{save, write, "update-grub", trial}},
-		"grub.cfg is older than the new kernel": {with(upgraded(), func(h *kernelHost) { h.grub.menu = []string{oldKernel} }),
-			[]string{dropIn, "/boot/grub/grub.cfg: no entry for " + newKernel + " -> an entry for " + newKernel, "next boot: " + oldKernel + " -> " + newKernel + ", once", "boot after it: " + oldKernel + " (by default 0) -> " + oldKernel},
-			[]string{save, write, "update-grub", trial}},
-		"interrupted before update-grub": {with(armed(), func(h *kernelHost) {
-			h.grub.fixed, h.grub.options, h.grub.env = "0", "", "saved_entry="+grubPath(oldKernel)+"\n"
-		}),
-			[]string{"/boot/grub/grub.cfg: default 0 -> default saved", "next boot: " + newKernel + " -> " + newKernel + ", once"}, []string{"update-grub", trial}},
-		"grub.cfg has no panic": {with(armed(), func(h *kernelHost) { h.grub.options = "quiet" }),
-			[]string{"/boot/grub/grub.cfg: no panic=30 for " + newKernel + " -> panic=30"}, []string{"update-grub"}},
-		"another one is armed": {with(armed(), func(h *kernelHost) {
-			h.grub.env = "saved_entry=" + grubPath(oldKernel) + "\nnext_entry=" + grubPath(oldKernel) + "\n"
-		}),
-			[]string{"next boot: " + oldKernel + ", once -> " + newKernel + ", once"}, []string{trial}},
-		"armed by number": {with(armed(), func(h *kernelHost) { h.grub.env = "saved_entry=" + grubPath(oldKernel) + "\nnext_entry=0\n" }),
-			[]string{"next boot: " + newKernel + ", once (by 0) -> " + newKernel + ", once"}, []string{trial}},
-		"what an old grub-reboot has left": {with(armed(), func(h *kernelHost) { h.grub.env += "prev_saved_entry=0\n" }),
-			[]string{"boot after it: " + oldKernel + " (by default saved) -> " + oldKernel}, []string{save}},
-		"no menu in the menu": {with(upgraded(), func(h *kernelHost) { h.grub.flat = true }),
-			[]string{dropIn, "/boot/grub/grub.cfg: default 0 -> default saved", "next boot: " + newKernel + " -> " + newKernel + ", once", "boot after it: " + newKernel + " -> " + oldKernel},
-			[]string{"grub-set-default gnulinux-" + oldKernel + "-advanced-" + grubDisk, write, "update-grub", "grub-reboot gnulinux-" + newKernel + "-advanced-" + grubDisk}},
-	} {
+	for name, c := range kernelTrials {
 		t.Run(name, func(t *testing.T) {
 			k := bootOnce()
 			change := check(t, k, c.host.target(k))
@@ -75,52 +80,57 @@ func TestKernelTrialWithoutPanic(t *testing.T) {
 	assert.Equal(t, "mkdir -p /etc/default/grub.d", stepLines(change)[1])
 }
 
-// TestKernelCannotBootOnce is about kernels that would not come up, and boot
-// loaders that would not go back.
+// fullBoot is a host whose /boot was full when the new kernel came.
+var fullBoot = with(upgraded(), func(h *kernelHost) {
+	h.complete, h.free = []string{oldKernel}, 40
+	h.packages = strings.Replace(h.packages, "installed linux-image-"+newKernel, "half-configured linux-image-"+newKernel, 1) +
+		"install installed linux-image-6.1.0-9-cloud-amd64 6.1.27-1\n"
+})
+
+func byPackage(k *kernel) { k.Package = "linux-image-cloud-amd64" }
+
+// unbootable are kernels that would not come up, and boot loaders that would not
+// go back.
+var unbootable = map[string]struct {
+	host kernelHost
+	args func(*kernel)
+	err  string
+}{
+	"a full /boot": {fullBoot, byPackage, "/boot has 40 MB free, and 300 MB are wanted for a kernel and its initrd; remove kernels that nobody needs, with apt-get purge: linux-image-6.1.0-9-cloud-amd64"},
+	"half-configured": {with(fullBoot, func(h *kernelHost) { h.free = 400 }), byPackage,
+		newKernel + ` cannot be booted: package "linux-image-` + newKernel + `" is half-configured; ` + "`dpkg --configure -a` there says why"},
+	"a hold is why it is not there": {with(upgraded(), func(h *kernelHost) {
+		h.packages = strings.Replace(h.packages, "install installed linux-image-cloud-amd64", "hold installed linux-image-cloud-amd64", 1)
+	}), func(k *kernel) { k.Expected = "6.1.0-40-cloud-amd64" },
+		`it has no /boot/vmlinuz-6.1.0-40-cloud-amd64; install linux-image-6.1.0-40-cloud-amd64; apt does not bring it while "linux-image-cloud-amd64" is on hold (apt-mark unhold)`},
+	"no initrd": {with(upgraded(), func(h *kernelHost) {
+		h.complete, h.files = []string{oldKernel}, "100 1000 /boot/vmlinuz-"+newKernel+"\n"
+	}), nil, "it has no /boot/initrd.img-" + newKernel + "; `update-initramfs -c -k " + newKernel + "` makes it"},
+	"an empty initrd": {with(upgraded(), func(h *kernelHost) {
+		h.complete, h.files = []string{oldKernel}, "100 1000 /boot/vmlinuz-"+newKernel+"\n0 2000 /boot/initrd.img-"+newKernel+"\n"
+	}), nil, "/boot/initrd.img-" + newKernel + " is empty"},
+	"an old initrd": {with(upgraded(), func(h *kernelHost) {
+		h.complete, h.files = []string{oldKernel}, "100 1000 /boot/vmlinuz-"+newKernel+"\n200 999 /boot/initrd.img-"+newKernel+"\n"
+	}), nil, "/boot/initrd.img-" + newKernel + " is older than /boot/vmlinuz-" + newKernel},
+	"dkms": {with(upgraded(), func(h *kernelHost) {
+		h.more = "@dkms\nzfs/2.1.11, " + oldKernel + ", x86_64: installed\nzfs/2.2, " + newKernel + ", x86_64: built\nold/1: added\n"
+	}), nil, newKernel + " cannot be booted: dkms has built zfs for " + oldKernel + " and not for it; `dkms autoinstall -k " + newKernel + "`"},
+	"no way back": {with(upgraded(), func(h *kernelHost) { h.complete, h.grub.menu = []string{newKernel}, []string{newKernel} }), nil,
+		"the running kernel " + oldKernel + " is not in /boot any more, so there is no way back; install linux-image-" + oldKernel + " again"},
+	"LVM":   {with(upgraded(), func(h *kernelHost) { h.grub.where = "@abstraction\nlvm\n@fs\next2\n" }), nil, "GRUB cannot write /boot/grub/grubenv on lvm, so every boot would take it"},
+	"btrfs": {with(upgraded(), func(h *kernelHost) { h.grub.where = "@abstraction\n@fs\nbtrfs\n" }), nil, "on btrfs"},
+	"no disk": {with(upgraded(), func(h *kernelHost) {
+		h.grub.where = "@abstraction\ngrub-probe: error: no\n@no-abstraction\n@fs\next2\n"
+	}), nil, "grub-probe does not say where /boot/grub is: grub-probe: error: no"},
+	"custom.cfg":        {with(upgraded(), func(h *kernelHost) { h.grub.custom = "set default=3\n" }), nil, `"set default=3" in grub.cfg or custom.cfg overrules what is saved`},
+	"no GRUB":           {with(upgraded(), func(h *kernelHost) { h.grub = nil }), nil, "this host does not boot with GRUB"},
+	"no kernel at all":  {kernelHost{running: "6.18.44-fc-v657"}, nil, "no kernel of this host's own packages is installed"},
+	"min_boot_mb":       {with(upgraded(), func(h *kernelHost) { h.free = 99 }), func(k *kernel) { k.MinBootMB = new(100) }, "/boot has 99 MB free, and 100 MB are wanted"},
+	"min_boot_mb alone": {with(upgraded(), func(h *kernelHost) { h.free = 99 }), func(k *kernel) { k.Boot, k.MinBootMB = "", new(100) }, "no kernel is installed that is neither running nor expected"},
+}
+
 func TestKernelCannotBootOnce(t *testing.T) {
-	full := with(upgraded(), func(h *kernelHost) {
-		h.complete, h.free = []string{oldKernel}, 40
-		h.packages = strings.Replace(h.packages, "installed linux-image-"+newKernel, "half-configured linux-image-"+newKernel, 1) +
-			"install installed linux-image-6.1.0-9-cloud-amd64 6.1.27-1\n"
-	})
-	byPackage := func(k *kernel) { k.Package = "linux-image-cloud-amd64" }
-	for name, c := range map[string]struct {
-		host kernelHost
-		args func(*kernel)
-		err  string
-	}{
-		"a full /boot": {full, byPackage, "/boot has 40 MB free, and 300 MB are wanted for a kernel and its initrd; remove kernels that nobody needs, with apt-get purge: linux-image-6.1.0-9-cloud-amd64"},
-		"half-configured": {with(full, func(h *kernelHost) { h.free = 400 }), byPackage,
-			newKernel + ` cannot be booted: package "linux-image-` + newKernel + `" is half-configured; ` + "`dpkg --configure -a` there says why"},
-		"a hold is why it is not there": {with(upgraded(), func(h *kernelHost) {
-			h.packages = strings.Replace(h.packages, "install installed linux-image-cloud-amd64", "hold installed linux-image-cloud-amd64", 1)
-		}), func(k *kernel) { k.Expected = "6.1.0-40-cloud-amd64" },
-			`it has no /boot/vmlinuz-6.1.0-40-cloud-amd64; install linux-image-6.1.0-40-cloud-amd64; apt does not bring it while "linux-image-cloud-amd64" is on hold (apt-mark unhold)`},
-		"no initrd": {with(upgraded(), func(h *kernelHost) {
-			h.complete, h.files = []string{oldKernel}, "100 1000 /boot/vmlinuz-"+newKernel+"\n"
-		}), nil, "it has no /boot/initrd.img-" + newKernel + "; `update-initramfs -c -k " + newKernel + "` makes it"},
-		"an empty initrd": {with(upgraded(), func(h *kernelHost) {
-			h.complete, h.files = []string{oldKernel}, "100 1000 /boot/vmlinuz-"+newKernel+"\n0 2000 /boot/initrd.img-"+newKernel+"\n"
-		}), nil, "/boot/initrd.img-" + newKernel + " is empty"},
-		"an old initrd": {with(upgraded(), func(h *kernelHost) {
-			h.complete, h.files = []string{oldKernel}, "100 1000 /boot/vmlinuz-"+newKernel+"\n200 999 /boot/initrd.img-"+newKernel+"\n"
-		}), nil, "/boot/initrd.img-" + newKernel + " is older than /boot/vmlinuz-" + newKernel},
-		"dkms": {with(upgraded(), func(h *kernelHost) {
-			h.more = "@dkms\nzfs/2.1.11, " + oldKernel + ", x86_64: installed\nzfs/2.2, " + newKernel + ", x86_64: built\nold/1: added\n"
-		}), nil, newKernel + " cannot be booted: dkms has built zfs for " + oldKernel + " and not for it; `dkms autoinstall -k " + newKernel + "`"},
-		"no way back": {with(upgraded(), func(h *kernelHost) { h.complete, h.grub.menu = []string{newKernel}, []string{newKernel} }), nil,
-			"the running kernel " + oldKernel + " is not in /boot any more, so there is no way back; install linux-image-" + oldKernel + " again"},
-		"LVM":   {with(upgraded(), func(h *kernelHost) { h.grub.where = "@abstraction\nlvm\n@fs\next2\n" }), nil, "GRUB cannot write /boot/grub/grubenv on lvm, so every boot would take it"},
-		"btrfs": {with(upgraded(), func(h *kernelHost) { h.grub.where = "@abstraction\n@fs\nbtrfs\n" }), nil, "on btrfs"},
-		"no disk": {with(upgraded(), func(h *kernelHost) {
-			h.grub.where = "@abstraction\ngrub-probe: error: no\n@no-abstraction\n@fs\next2\n"
-		}), nil, "grub-probe does not say where /boot/grub is: grub-probe: error: no"},
-		"custom.cfg":        {with(upgraded(), func(h *kernelHost) { h.grub.custom = "set default=3\n" }), nil, `"set default=3" in grub.cfg or custom.cfg overrules what is saved`},
-		"no GRUB":           {with(upgraded(), func(h *kernelHost) { h.grub = nil }), nil, "this host does not boot with GRUB"},
-		"no kernel at all":  {kernelHost{running: "6.18.44-fc-v657"}, nil, "no kernel of this host's own packages is installed"},
-		"min_boot_mb":       {with(upgraded(), func(h *kernelHost) { h.free = 99 }), func(k *kernel) { k.MinBootMB = new(100) }, "/boot has 99 MB free, and 100 MB are wanted"},
-		"min_boot_mb alone": {with(upgraded(), func(h *kernelHost) { h.free = 99 }), func(k *kernel) { k.Boot, k.MinBootMB = "", new(100) }, "no kernel is installed that is neither running nor expected"},
-	} {
+	for name, c := range unbootable {
 		t.Run(name, func(t *testing.T) {
 			k := bootOnce()
 			if c.args != nil {
