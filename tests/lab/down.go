@@ -125,7 +125,7 @@ func removeLinks(ctx context.Context, net network) error {
 			continue
 		}
 		out, err := exec.CommandContext(ctx, "ip", "link", "delete", name).CombinedOutput()
-		if err != nil && !strings.Contains(string(out), "Cannot find device") {
+		if err != nil && !strings.Contains(string(out), "Cannot find device") && !strings.Contains(string(out), "No such device") {
 			return fmt.Errorf("remove the interface %s: %w: %s", name, err, out)
 		}
 	}

@@ -210,11 +210,11 @@ func (c *computer) plug(pid int) error {
 		c.spec.Link, c.spec.MAC, pid, c.spec.Bridge))
 }
 
-// unplug takes the cable away. One that is not there is no error: it goes with
-// its host, at a time of the kernel's choosing.
+// unplug takes the cable away. One that is not there, or that goes at the same
+// moment, is no error: it goes with its host, at a time of the kernel's choosing.
 func (c *computer) unplug() error {
 	err := ip("link delete " + c.spec.Link + "\n")
-	if err != nil && strings.Contains(err.Error(), "Cannot find device") {
+	if err != nil && (strings.Contains(err.Error(), "Cannot find device") || strings.Contains(err.Error(), "No such device")) {
 		return nil
 	}
 	return err
