@@ -44,7 +44,7 @@ func cordonOf(node Object, owner string) cordonState {
 	s.ours = s.kept && s.owner == owner
 	switch {
 	case s.kept:
-		s.by = "runbook for " + strings.Replace(s.mark, "/", ", run ", 1)
+		s.by = "runbook for " + strings.TrimSuffix(strings.Replace(s.mark, "/", ", run ", 1), ", run ")
 	case writer != "":
 		s.by = "somebody (" + writer + " at " + at + ")"
 	default:

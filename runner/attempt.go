@@ -121,13 +121,17 @@ func (x *hostTask) onlyLooks(s *scope) (bool, error) {
 
 // onlyLooked is the result of a task that check_mode keeps from changing
 // anything, as Ansible reports it: a change that was not made is changed, and a
-// command that was not run is skipped. A plan knows it as well as an apply.
+// command that was not run is skipped. A plan knows it as well as an apply, and
+// counts no change: there will be none.
 func onlyLooked(d done, plan bool) done {
 	const why = "check_mode: nothing was done"
 	vars := d.result.Vars
 	switch d.result.Status {
 	case WouldChange:
-		d.result.Status = changedIn(plan)
+		d.result.Status, d.result.Changed = Changed, true
+		if plan {
+			d.result.Status, d.result.Changed = OK, false
+		}
 	case WouldRun:
 		d.result.Status, d.result.Changed = Skipped, false
 		vars["skipped"], vars["changed"] = true, false

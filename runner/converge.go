@@ -166,7 +166,7 @@ func verdict(c modules.Change) Status {
 			status = WouldChange
 		}
 	}
-	if status == OK && len(c.Diffs) > 0 {
+	if len(c.Steps) == 0 && len(c.Diffs) > 0 {
 		return WouldWait
 	}
 	return status
@@ -206,7 +206,7 @@ func (l *loop) step(ctx context.Context, m modules.Module, s modules.Step, n, of
 	if l.work != nil && acts(s) {
 		rn := l.work.x.play.run
 		err := rn.leases.sound(ctx, rn.name())
-		if err != nil && !isHold(s) {
+		if err != nil {
 			return modules.Output{}, err
 		}
 		if id, err = l.work.intend(ctx, s, m, n, of); err != nil {

@@ -134,10 +134,11 @@ func isEvent(s modules.Step) bool {
 	return reboot
 }
 
-// acts says whether the step changes anything at all: a pause does not.
+// acts says whether the step changes anything at all: a pause does not, and a lease
+// is given back.
 func acts(s modules.Step) bool {
 	_, pause := s.(modules.Pause)
-	return !pause
+	return !pause && !isHold(s)
 }
 
 // sleep waits for d, or until ctx ends.
