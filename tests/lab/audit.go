@@ -10,19 +10,20 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
-// auditPolicy keeps what a rolling upgrade does to a cluster, and what would
-// give it away if it did more. Heartbeats of nodes are nodes/status and leases of
-// another namespace.
+// auditPolicy keeps what a rolling upgrade does to a cluster, what would give it
+// away if it did more, and what kubelets say of their nodes, which is what it has
+// to wait for. Heartbeats of nodes are leases of another namespace.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
 - {level: None, users: ["system:apiserver"]}
 - {level: None, verbs: [get, list, watch]}
-- {level: Request, resources: [{group: "", resources: [nodes, pods/eviction]}]}
+- {level: Request, resources: [{group: "", resources: [nodes, nodes/status, pods/eviction]}]}
 - {level: Request, verbs: [delete, deletecollection], resources: [{group: "", resources: [pods]}]}
 - {level: Request, namespaces: [kube-system], resources: [{group: coordination.k8s.io, resources: [leases]}]}
 - {level: None}
@@ -33,10 +34,11 @@ type AuditEvent struct {
 	Received, Answered time.Time
 	Verb               string // create, update, patch, delete, deletecollection
 	Resource           string // nodes, pods, leases
-	Subresource        string // eviction; empty: the object itself
+	Subresource        string // eviction, status; empty: the object itself
 	Namespace, Name    string // of a create the API server itself may have to choose the name: it is empty then
 	User, UserAgent    string
 	Request            json.RawMessage // what was sent: an object, a patch, or the options of a delete
+	DryRun             bool            // nothing was to be done: it was only asked
 	Code               int             // of the response
 }
 
@@ -79,7 +81,7 @@ func parseAudit(log []byte) ([]AuditEvent, error) {
 		}
 		log = rest
 		var e struct {
-			Verb, UserAgent                          string
+			Verb, UserAgent, RequestURI              string
 			RequestReceivedTimestamp, StageTimestamp time.Time
 			User                                     struct{ Username string }
 			ObjectRef                                struct{ Resource, Subresource, Namespace, Name string }
@@ -93,6 +95,7 @@ func parseAudit(log []byte) ([]AuditEvent, error) {
 			Received: e.RequestReceivedTimestamp, Answered: e.StageTimestamp, Verb: e.Verb,
 			Resource: e.ObjectRef.Resource, Subresource: e.ObjectRef.Subresource, Namespace: e.ObjectRef.Namespace, Name: e.ObjectRef.Name,
 			User: e.User.Username, UserAgent: e.UserAgent, Request: e.RequestObject, Code: e.ResponseStatus.Code,
+			DryRun: strings.Contains(e.RequestURI, "dryRun=All"),
 		})
 	}
 	slices.SortStableFunc(events, func(a, b AuditEvent) int { return a.Received.Compare(b.Received) })

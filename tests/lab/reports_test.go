@@ -13,7 +13,7 @@ import (
 
 func TestParseAudit(t *testing.T) {
 	const (
-		late  = `{"verb":"create","requestReceivedTimestamp":"2025-11-24T10:00:02.5Z","stageTimestamp":"2025-11-24T10:00:03Z","objectRef":{"resource":"pods","subresource":"eviction","namespace":"a","name":"p"},"responseStatus":{"code":429}}`
+		late  = `{"verb":"create","requestReceivedTimestamp":"2025-11-24T10:00:02.5Z","stageTimestamp":"2025-11-24T10:00:03Z","objectRef":{"resource":"pods","subresource":"eviction","namespace":"a","name":"p"},"requestURI":"/api/v1/namespaces/a/pods/p/eviction?dryRun=All","responseStatus":{"code":429}}`
 		early = `{"verb":"patch","requestReceivedTimestamp":"2025-11-24T10:00:01Z","user":{"username":"u"},"userAgent":"kubectl/1","objectRef":{"resource":"nodes","name":"n"},"requestObject":{"spec":{"unschedulable":true}},"responseStatus":{"code":200}}`
 	)
 	got, err := parseAudit([]byte(late + "\n" + early + "\n" + `{"verb":"dele`))
@@ -26,7 +26,7 @@ func TestParseAudit(t *testing.T) {
 	}
 	require.Equal(t, []AuditEvent{
 		{Received: at("2025-11-24T10:00:01Z"), Verb: "patch", Resource: "nodes", Name: "n", User: "u", UserAgent: "kubectl/1", Request: json.RawMessage(`{"spec":{"unschedulable":true}}`), Code: 200},
-		{Received: at("2025-11-24T10:00:02.5Z"), Answered: at("2025-11-24T10:00:03Z"), Verb: "create", Resource: "pods", Subresource: "eviction", Namespace: "a", Name: "p", Code: 429},
+		{Received: at("2025-11-24T10:00:02.5Z"), Answered: at("2025-11-24T10:00:03Z"), Verb: "create", Resource: "pods", Subresource: "eviction", Namespace: "a", Name: "p", DryRun: true, Code: 429},
 	}, got)
 	_, err = parseAudit([]byte(early + "\nnot JSON\n"))
 	require.ErrorContains(t, err, "line 2")
