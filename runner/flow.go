@@ -196,7 +196,7 @@ func (p *play) cleanUp(hosts []*host) (leave func()) {
 	return func() {
 		p.aborted = p.aborted || aborted
 		for _, h := range lost {
-			h.unreachable, h.cleaning = true, false
+			h.unreachable, h.cleaning, h.failed = true, false, false // whatever became of the cleaning up
 		}
 	}
 }

@@ -72,12 +72,13 @@ func TestFlow(t *testing.T) {
     - {name: why, debug: {msg: "{{ ansible_failed_task.name }}: {{ ansible_failed_result.msg }}"}}
     - {name: on it, ping: }
     - {name: elsewhere, ping: , delegate_to: h1}
+    - {name: so it ends, fail: }
     always:
     - {name: z, debug: {msg: z}}
     - {name: once, command: "true", run_once: true}
   - {name: after, command: "true"}
 `, with: func(_ *Runner, f *fleet) { f.away = []string{"h2"} },
-			want: "a h1 ok, a h2 unreachable, a h3 ok, why h2 ok, on it h2 unreachable, elsewhere h2 ok, z h1 ok, z h2 ok, z h3 ok, " +
+			want: "a h1 ok, a h2 unreachable, a h3 ok, why h2 ok, on it h2 unreachable, elsewhere h2 ok, so it ends h2 failed, z h1 ok, z h2 ok, z h3 ok, " +
 				"once h1 changed, after h1 changed, after h3 changed"},
 		{name: "a block around has its turn too", play: head + `
   tasks:
@@ -395,4 +396,17 @@ func TestHostsThatAPlanCannotKnow(t *testing.T) {
 	require.ErrorContains(t, wrong.err, `site.yaml:5:11: no host or group is called "h2x"`)
 	wrong = carry(t, strings.Replace(text, "gather_facts: false\n  tasks: [{name: a", "serial: '{{ who | default(0) }}'\n  tasks: [{name: a", 1))
 	require.ErrorContains(t, wrong.err, `"serial" wants a number of hosts or a percentage such as "30%", found "0"`)
+}
+
+// TestALostHostIsLostAndNotFailed: whatever becomes of cleaning up after it.
+func TestALostHostIsLostAndNotFailed(t *testing.T) {
+	got := carry(t, `
+- hosts: h2
+  gather_facts: false
+  tasks:
+  - block: [{name: a, ping: }]
+    rescue: [{name: stop, fail: }]
+`, func(_ *Runner, f *fleet) { f.away = []string{"h2"} })
+	require.Equal(t, Summary{Unreachable: true}, got.summary)
+	require.Equal(t, Recap{Host: "h2", Unreachable: 1, Failed: 1}, got.recap(t, "h2"))
 }

@@ -45,7 +45,7 @@ func TestARoll(t *testing.T) {
 	t.Logf("%d requests, none failed; etcd: %+v", seen.Sent, quorum)
 	require.LessOrEqual(t, quorum.LongestLoss(), 500*time.Millisecond, "%+v", quorum)
 
-	order := inOrder(t, o.turns(began))
+	order := inOrder(t, o.turns(began), 1)
 	require.Equal(t, []string{"node004", "node005", "node006", "node007", "node008"}, order[:5])
 	require.ElementsMatch(t, []string{"node001", "node002", "node003"}, order[5:])
 	require.Equal(t, quorum.Leaders[0], order[7], "whoever led etcd comes last: %v", quorum.Leaders)
