@@ -77,10 +77,7 @@ func (l *Lab) renew(ctx context.Context, h Host) error {
 // renewCluster takes away what an upgrade has left in the cluster. The API may
 // be without its etcd for a moment before.
 func (l *Lab) renewCluster(ctx context.Context, renewed []Host) error {
-	if err := poll(ctx, apiWithin, func(ctx context.Context) error {
-		_, err := l.Kube(ctx, "get", "--raw", "/readyz")
-		return err
-	}); err != nil {
+	if _, err := l.insist(ctx, "get", "--raw", "/readyz"); err != nil {
 		return err
 	}
 	for _, h := range renewed {
@@ -94,17 +91,26 @@ func (l *Lab) renewCluster(ctx context.Context, renewed []Host) error {
 		{"delete", "pods", "--all-namespaces", "--field-selector=status.phase=Failed"},
 		{"delete", "leases", "-n", "kube-system", "--selector=apiserver.kubernetes.io/identity!=kube-apiserver"},
 	} {
-		if _, err := l.Kube(ctx, args...); err != nil {
+		if _, err := l.insist(ctx, args...); err != nil {
 			return err
 		}
 	}
-	return l.apply(ctx, "shop.yaml")
+	return poll(ctx, apiWithin, func(ctx context.Context) error { return l.apply(ctx, "shop.yaml") })
+}
+
+// insist asks again while the API loses members of etcd that have just booted.
+func (l *Lab) insist(ctx context.Context, args ...string) (out string, err error) {
+	err = poll(ctx, apiWithin, func(ctx context.Context) (err error) {
+		out, err = l.Kube(ctx, args...)
+		return err
+	})
+	return out, err
 }
 
 // renewNode uncordons a node and takes away the annotations that somebody has
 // given it.
 func (l *Lab) renewNode(ctx context.Context, h Host) error {
-	out, err := l.Kube(ctx, "get", "node", h.Name, "--output=json")
+	out, err := l.insist(ctx, "get", "node", h.Name, "--output=json")
 	if err != nil {
 		return err
 	}
@@ -112,7 +118,7 @@ func (l *Lab) renewNode(ctx context.Context, h Host) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.Kube(ctx, "patch", "node", h.Name, "--type=merge", "--patch="+patch)
+	_, err = l.insist(ctx, "patch", "node", h.Name, "--type=merge", "--patch="+patch)
 	return err
 }
 

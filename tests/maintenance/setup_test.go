@@ -78,11 +78,17 @@ func at(t *testing.T, desk string) operator {
 	return operator{o, t}
 }
 
-// fresh is the lab with these hosts as they were at first.
+// used says that the lab is not any more as it came up.
+var used bool
+
+// fresh is the lab with these hosts, or all, as they were at first.
 func fresh(t *testing.T, desk string, hosts ...string) operator {
 	t.Helper()
 	o := at(t, desk)
-	require.NoError(t, o.Lab.RenewHosts(t.Context(), hosts...))
+	if used {
+		require.NoError(t, o.Lab.RenewHosts(t.Context(), hosts...))
+	}
+	used = true
 	return o
 }
 
