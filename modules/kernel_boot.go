@@ -103,7 +103,7 @@ func (k *kernel) confirm(l kernelLook, expected string, c *Change) error {
 
 // toward adds what stands between GRUB and a wish. What is saved comes first, and
 // the one-shot boot last: a host that goes down in between comes back with the
-// kernel that is saved.
+// kernel that is saved. grub-set-default also clears next_entry.
 func (g *grubState) toward(w bootWish, c *Change) {
 	next, is := g.env["next_entry"], w.release
 	if w.next != "" {
@@ -119,15 +119,16 @@ func (g *grubState) toward(w bootWish, c *Change) {
 	if next != w.next {
 		c.Diffs = append(c.Diffs, Diff{What: "next boot", Have: g.boots(g.next(), next, is), Want: is})
 	}
-	if !g.saves(w) {
-		c.Diffs = append(c.Diffs, Diff{What: "boot after it", Have: g.boots(g.usual(), "", w.after), Want: w.after})
+	saved := g.saves(w)
+	if !saved {
+		c.Diffs = append(c.Diffs, Diff{What: "default boot", Have: g.boots(g.usual(), "", w.after), Want: w.after})
 		c.Steps = append(c.Steps, grubTool("grub-set-default", w.saved))
 	}
-	if next != "" && w.next == "" {
+	if next != "" && w.next == "" && saved {
 		c.Steps = append(c.Steps, grubTool("grub-editenv", grubEnvBlock, "unset", "next_entry"))
 	}
 	c.Steps = append(c.Steps, g.write(w.file, have != "")...)
-	if w.next != "" && next != w.next {
+	if w.next != "" && (next != w.next || !saved) {
 		c.Steps = append(c.Steps, grubTool("grub-reboot", w.next))
 	}
 	if w.drop && g.hasDropIn { // the trial has saved it, and nothing reads it any more

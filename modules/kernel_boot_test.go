@@ -23,17 +23,17 @@ var kernelTrials = map[string]struct {
 	steps []string
 }{
 	"to be armed": {upgraded(),
-		[]string{onceFile, "/boot/grub/grub.cfg: default 0 -> default saved", "next boot: " + newKernel + " -> " + newKernel + ", once", "boot after it: " + newKernel + " -> " + oldKernel},
+		[]string{onceFile, "/boot/grub/grub.cfg: default 0 -> default saved", "next boot: " + newKernel + " -> " + newKernel + ", once", "default boot: " + newKernel + " -> " + oldKernel},
 		[]string{onceSave, onceWrite, "update-grub", onceTrial}},
 	"as asked":        {armed(), nil, nil},
 	"already running": {tried(newKernel), nil, nil},
 	"it went back: another try": {tried(oldKernel),
 		[]string{"next boot: " + oldKernel + " -> " + newKernel + ", once"}, []string{onceTrial}},
 	"the default is pinned to the old one": {with(upgraded(), func(h *kernelHost) { h.grub.fixed, h.grub.own = "1>2", "GRUB_DEFAULT=1>2\n" }),
-		[]string{onceFile, "/boot/grub/grub.cfg: default 1>2 -> default saved", "next boot: " + oldKernel + " -> " + newKernel + ", once", "boot after it: " + oldKernel + " (by default 1>2) -> " + oldKernel},
+		[]string{onceFile, "/boot/grub/grub.cfg: default 1>2 -> default saved", "next boot: " + oldKernel + " -> " + newKernel + ", once", "default boot: " + oldKernel + " (by default 1>2) -> " + oldKernel},
 		[]string{onceSave, onceWrite, "update-grub", onceTrial}},
 	"grub.cfg is older than the new kernel": {with(upgraded(), func(h *kernelHost) { h.grub.menu = []string{oldKernel} }),
-		[]string{onceFile, "/boot/grub/grub.cfg: no entry for " + newKernel + " -> an entry for " + newKernel, "next boot: " + oldKernel + " -> " + newKernel + ", once", "boot after it: " + oldKernel + " (by default 0) -> " + oldKernel},
+		[]string{onceFile, "/boot/grub/grub.cfg: no entry for " + newKernel + " -> an entry for " + newKernel, "next boot: " + oldKernel + " -> " + newKernel + ", once", "default boot: " + oldKernel + " (by default 0) -> " + oldKernel},
 		[]string{onceSave, onceWrite, "update-grub", onceTrial}},
 	"interrupted before update-grub": {with(armed(), func(h *kernelHost) {
 		h.grub.fixed, h.grub.options, h.grub.env = "0", "", "saved_entry="+grubPath(oldKernel)+"\n"
@@ -48,9 +48,9 @@ var kernelTrials = map[string]struct {
 	"armed by number": {with(armed(), func(h *kernelHost) { h.grub.env = "saved_entry=" + grubPath(oldKernel) + "\nnext_entry=0\n" }),
 		[]string{"next boot: " + newKernel + ", once (by 0) -> " + newKernel + ", once"}, []string{onceTrial}},
 	"what an old grub-reboot has left": {with(armed(), func(h *kernelHost) { h.grub.env += "prev_saved_entry=0\n" }),
-		[]string{"boot after it: " + oldKernel + " (by default saved) -> " + oldKernel}, []string{onceSave}},
+		[]string{"default boot: " + oldKernel + " (by default saved) -> " + oldKernel}, []string{onceSave, onceTrial}},
 	"no menu in the menu": {with(upgraded(), func(h *kernelHost) { h.grub.flat = true }),
-		[]string{onceFile, "/boot/grub/grub.cfg: default 0 -> default saved", "next boot: " + newKernel + " -> " + newKernel + ", once", "boot after it: " + newKernel + " -> " + oldKernel},
+		[]string{onceFile, "/boot/grub/grub.cfg: default 0 -> default saved", "next boot: " + newKernel + " -> " + newKernel + ", once", "default boot: " + newKernel + " -> " + oldKernel},
 		[]string{"grub-set-default gnulinux-" + oldKernel + "-advanced-" + grubDisk, onceWrite, "update-grub", "grub-reboot gnulinux-" + newKernel + "-advanced-" + grubDisk}},
 }
 
@@ -164,7 +164,7 @@ func TestKernelConfirm(t *testing.T) {
 		save    = "grub-set-default '" + grubPath(newKernel) + "'"
 		away    = kernelDropIn + ": " + bootOnce().trialFile() + " -> "
 		cfg     = "/boot/grub/grub.cfg: default saved -> default 0"
-		after   = "boot after it: " + oldKernel + " -> " + newKernel
+		after   = "default boot: " + oldKernel + " -> " + newKernel
 		forget  = "grub-editenv /boot/grub/grubenv unset saved_entry"
 		disarm  = "grub-editenv /boot/grub/grubenv unset next_entry"
 		pinned  = func(h *kernelHost) { h.grub.own = "GRUB_DEFAULT=" + grubPath(oldKernel) + "\n" }
@@ -181,7 +181,7 @@ func TestKernelConfirm(t *testing.T) {
 		"after the trial":   {tried(newKernel), []string{away, cfg, after}, []string{save, "rm " + kernelDropIn, "update-grub", forget}, ""},
 		"as asked":          {final, nil, nil, ""},
 		"armed once more":   {with(final, func(h *kernelHost) { g := *h.grub; g.env = "next_entry=1>2\n"; h.grub = &g }), []string{"next boot: " + oldKernel + ", once -> " + newKernel}, []string{disarm}, ""},
-		"only update-grub":  {with(final, func(h *kernelHost) { g := *h.grub; g.fixed = grubSaved; h.grub = &g }), []string{cfg, "boot after it: " + newKernel + " (by default saved) -> " + newKernel}, []string{save, "update-grub"}, ""},
+		"only update-grub":  {with(final, func(h *kernelHost) { g := *h.grub; g.fixed = grubSaved; h.grub = &g }), []string{cfg, "default boot: " + newKernel + " (by default saved) -> " + newKernel}, []string{save, "update-grub"}, ""},
 		"the user's saved":  {with(tried(newKernel), func(h *kernelHost) { h.grub.own = "GRUB_DEFAULT=saved\n" }), []string{away, after}, []string{save, "rm " + kernelDropIn, "update-grub"}, ""},
 		"pinned to the old": {with(tried(newKernel), pinned), []string{kernelDropIn + ": " + bootOnce().trialFile() + " -> " + savedFile, after}, []string{save, keepCfg, "update-grub"}, "would boot " + oldKernel},
 		"pinned, no trial": {with(final, func(h *kernelHost) {

@@ -97,7 +97,7 @@ func (r kernelRoot) boot() string {
 	l, err := (&kernel{}).look(r.t.Context(), r)
 	require.NoError(r.t, err)
 	next := l.grub.next()
-	r.sh("echo " + next + " >/running; grub-editenv /boot/grub/grubenv unset next_entry")
+	r.sh("echo " + next + " >/running; grub-editenv /boot/grub/grubenv set next_entry=")
 	return next
 }
 
@@ -203,6 +203,19 @@ func TestKernelDefaultsConfirmed(t *testing.T) {
 				assert.Equal(t, []string{newKernel, newKernel}, r.boots())
 			}
 		})
+	}
+}
+
+// TestKernelArmedOtherwiseConfirmed is a one-shot boot that somebody else has armed.
+func TestKernelArmedOtherwiseConfirmed(t *testing.T) {
+	r := newKernelRoot(t)
+	r.settle(bootOnce())
+	for _, change := range []string{"set saved_entry=0", "unset saved_entry", "set next_entry=0", "set prev_saved_entry=0"} {
+		r.sh("grub-editenv - " + change)
+		c := check(t, bootOnce(), r)
+		r.take(c)
+		assert.Empty(t, check(t, bootOnce(), r).Diffs, "%s: the steps do not clear what is armed", change)
+		assert.Equal(t, []string{newKernel, oldKernel}, r.boots())
 	}
 }
 
