@@ -48,7 +48,8 @@ func (l *Lab) RenewHosts(ctx context.Context, hosts ...string) error {
 		if err := inParallel(renewed, func(h Host) error { return l.renew(ctx, h) }); err != nil {
 			return err
 		}
-		if err := l.renewCluster(ctx, renewed); err != nil {
+		// The API may have lost its etcd a moment ago, and fail once or twice.
+		if err := poll(ctx, apiWithin, func(ctx context.Context) error { return l.renewCluster(ctx, renewed) }); err != nil {
 			return err
 		}
 		return l.awaitRenewed(ctx, renewed, began)
@@ -74,15 +75,8 @@ func (l *Lab) renew(ctx context.Context, h Host) error {
 	return l.injectFault(ctx, h)
 }
 
-// renewCluster takes away what an upgrade has left in the cluster. The API may
-// be without its etcd for a moment before.
+// renewCluster takes away what an upgrade has left in the cluster.
 func (l *Lab) renewCluster(ctx context.Context, renewed []Host) error {
-	if err := poll(ctx, apiWithin, func(ctx context.Context) error {
-		_, err := l.Kube(ctx, "get", "--raw", "/readyz")
-		return err
-	}); err != nil {
-		return err
-	}
 	for _, h := range renewed {
 		if err := l.renewNode(ctx, h); err != nil {
 			return err
