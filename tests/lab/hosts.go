@@ -230,7 +230,9 @@ func (l *Lab) setup(h Host) [][]string {
 	}
 }
 
-// enter is a command inside a running host.
+// enter is a command inside a running host. It is no child of the host's process
+// 1, so uname(2) tells it of this machine's kernel; over SSH it is told of the
+// host's.
 func (l *Lab) enter(ctx context.Context, h Host, args ...string) (*exec.Cmd, error) {
 	r, err := l.process1(h.Name)
 	if err != nil {

@@ -48,7 +48,8 @@ func (l *Lab) RenewHosts(ctx context.Context, hosts ...string) error {
 		if err := inParallel(renewed, func(h Host) error { return l.renew(ctx, h) }); err != nil {
 			return err
 		}
-		if err := l.renewCluster(ctx, renewed); err != nil {
+		// The API may have lost its etcd a moment ago, and fail once or twice.
+		if err := poll(ctx, apiWithin, func(ctx context.Context) error { return l.renewCluster(ctx, renewed) }); err != nil {
 			return err
 		}
 		return l.awaitRenewed(ctx, renewed, began)
@@ -74,12 +75,8 @@ func (l *Lab) renew(ctx context.Context, h Host) error {
 	return l.injectFault(ctx, h)
 }
 
-// renewCluster takes away what an upgrade has left in the cluster. The API may
-// be without its etcd for a moment before.
+// renewCluster takes away what an upgrade has left in the cluster.
 func (l *Lab) renewCluster(ctx context.Context, renewed []Host) error {
-	if _, err := l.insist(ctx, "get", "--raw", "/readyz"); err != nil {
-		return err
-	}
 	for _, h := range renewed {
 		if err := l.renewNode(ctx, h); err != nil {
 			return err
@@ -91,26 +88,17 @@ func (l *Lab) renewCluster(ctx context.Context, renewed []Host) error {
 		{"delete", "pods", "--all-namespaces", "--field-selector=status.phase=Failed"},
 		{"delete", "leases", "-n", "kube-system", "--selector=apiserver.kubernetes.io/identity!=kube-apiserver"},
 	} {
-		if _, err := l.insist(ctx, args...); err != nil {
+		if _, err := l.Kube(ctx, args...); err != nil {
 			return err
 		}
 	}
-	return poll(ctx, apiWithin, func(ctx context.Context) error { return l.apply(ctx, "shop.yaml") })
-}
-
-// insist asks again while the API loses members of etcd that have just booted.
-func (l *Lab) insist(ctx context.Context, args ...string) (out string, err error) {
-	err = poll(ctx, apiWithin, func(ctx context.Context) (err error) {
-		out, err = l.Kube(ctx, args...)
-		return err
-	})
-	return out, err
+	return l.apply(ctx, "shop.yaml")
 }
 
 // renewNode uncordons a node and takes away the annotations that somebody has
 // given it.
 func (l *Lab) renewNode(ctx context.Context, h Host) error {
-	out, err := l.insist(ctx, "get", "node", h.Name, "--output=json")
+	out, err := l.Kube(ctx, "get", "node", h.Name, "--output=json")
 	if err != nil {
 		return err
 	}
@@ -118,7 +106,7 @@ func (l *Lab) renewNode(ctx context.Context, h Host) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.insist(ctx, "patch", "node", h.Name, "--type=merge", "--patch="+patch)
+	_, err = l.Kube(ctx, "patch", "node", h.Name, "--type=merge", "--patch="+patch)
 	return err
 }
 

@@ -45,9 +45,10 @@ func TestStackedLab(t *testing.T) {
 		{"a kernel that does not come up", kernelFallsBack},
 		{"a boot can go wrong", bootGoesWrong},
 		{"a kubelet can keep the old boot id", bootIDIsKept},
-		{"etcd is watched", etcdIsWatched},
+		{"power can be cut", powerIsCut},
 		{"the shop is probed from outside", shopIsProbed},
 		{"a cordon is in the audit log", cordonIsAudited},
+		{"etcd is watched", etcdIsWatched},
 		{"hosts are made anew", hostsAreRenewed},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.test(t, ctx, l) }) {
@@ -264,6 +265,24 @@ func bootIDIsKept(t *testing.T, ctx context.Context, l *Lab) {
 	require.NoError(t, l.Reboot(ctx, h.Name))
 }
 
+func powerIsCut(t *testing.T, ctx context.Context, l *Lab) {
+	h := l.Hosts()[5]
+	before, err := l.BootID(ctx, h.Name)
+	require.NoError(t, err)
+	require.NoError(t, l.PowerOff(ctx, h.Name))
+	_, err = l.SSH(ctx, h, "true")
+	require.ErrorContains(t, err, "port 22: ")
+	require.NotContains(t, err.Error(), "refused", "nobody is there to refuse")
+	require.NoError(t, l.PowerOn(ctx, h.Name))
+	after, err := l.BootID(ctx, h.Name)
+	require.NoError(t, err)
+	require.NotEqual(t, before, after)
+	require.NoError(t, l.PowerOn(ctx, h.Name), "one that is on is left alone")
+	still, err := l.BootID(ctx, h.Name)
+	require.NoError(t, err)
+	require.Equal(t, after, still)
+}
+
 func etcdIsWatched(t *testing.T, ctx context.Context, l *Lab) {
 	watch, err := l.WatchEtcd(ctx)
 	require.NoError(t, err)
@@ -279,7 +298,7 @@ func etcdIsWatched(t *testing.T, ctx context.Context, l *Lab) {
 	watch, err = l.WatchEtcd(ctx)
 	require.NoError(t, err)
 	for _, host := range []string{"node001", "node002"} {
-		require.NoError(t, l.PowerOff(ctx, host))
+		require.NoError(t, l.StopEtcd(ctx, host))
 	}
 	require.NoError(t, poll(ctx, etcdWithin, func(context.Context) error {
 		watch.mu.Lock()
@@ -289,9 +308,8 @@ func etcdIsWatched(t *testing.T, ctx context.Context, l *Lab) {
 		}
 		return nil
 	}))
-	for _, host := range []string{"node001", "node002"} {
-		require.NoError(t, l.PowerOn(ctx, host))
-	}
+	require.NoError(t, l.Reboot(ctx, "node001"), "which starts it, too")
+	require.NoError(t, l.StartEtcd(ctx, "node002"))
 	for _, h := range l.net.withRole(ControlPlane) {
 		require.NoError(t, l.awaitEtcd(ctx, h))
 	}
@@ -302,10 +320,6 @@ func etcdIsWatched(t *testing.T, ctx context.Context, l *Lab) {
 }
 
 func shopIsProbed(t *testing.T, ctx context.Context, l *Lab) {
-	require.NoError(t, poll(ctx, apiWithin, func(ctx context.Context) error {
-		_, err := l.Kube(ctx, "get", "--raw", "/readyz")
-		return err
-	}), "etcd was away a moment ago")
 	require.NoError(t, l.waitPods(ctx))
 	pods, err := l.pods(ctx)
 	require.NoError(t, err)
@@ -324,13 +338,28 @@ func shopIsProbed(t *testing.T, ctx context.Context, l *Lab) {
 
 	probe, err = l.ProbeService(ctx, Shop, "web", ShopPort, "/health")
 	require.NoError(t, err)
+	scale := func(replicas string) {
+		t.Helper()
+		_, err := l.Kube(ctx, "scale", "-n", Shop, "deployment/web", "--replicas="+replicas)
+		require.NoError(t, err)
+	}
+	scale("0")
 	_, err = l.Kube(ctx, "delete", "pods", "-n", Shop, "-l", "app=web", "--grace-period=0", "--force")
 	require.NoError(t, err)
+	ip, err := l.Kube(ctx, "get", "service", "-n", Shop, "web", "--output=jsonpath={.spec.clusterIP}")
+	require.NoError(t, err)
+	require.NoError(t, poll(ctx, settleWithin, func(ctx context.Context) error {
+		if _, err := l.in(ctx, l.net.client, "curl -sf -m 1 http://"+ip+":8080/"); err == nil {
+			return errors.New("the shop still answers")
+		}
+		return nil
+	}))
+	scale("3")
 	_, err = l.Kube(ctx, "rollout", "status", "-n", Shop, "deployment/web", "--timeout=60s")
 	require.NoError(t, err)
 	result, err = probe.Stop()
 	require.NoError(t, err)
-	require.NotEmpty(t, result.Failures, "all pods of it at once are")
+	require.NotEmpty(t, result.Failures, "all pods of the shop at once are")
 	t.Logf("%d of %d failed, first: %s", len(result.Failures), result.Sent, result.Failures[0].Err)
 
 	_, err = l.ProbeService(ctx, Shop, "none", ShopPort, "/")
@@ -361,12 +390,16 @@ func cordonIsAudited(t *testing.T, ctx context.Context, l *Lab) {
 }
 
 func hostsAreRenewed(t *testing.T, ctx context.Context, l *Lab) {
-	require.NoError(t, l.BarePod(ctx, Shop, "bare", "node005"))
+	require.NoError(t, poll(ctx, apiWithin, func(ctx context.Context) error {
+		_, err := l.Kube(ctx, "get", "--raw", "/readyz")
+		return err
+	}), "etcd was away a moment ago")
 	node := cordoned(t, ctx, l)
 	dirty := []string{"node005", "node007"} // one has the bare pod, one the other kernel
 	if !slices.Contains(dirty, node) {
 		dirty = append(dirty, node)
 	}
+	require.NoError(t, l.BarePod(ctx, Shop, "bare", "node005"))
 	require.NoError(t, l.RenewHosts(ctx, dirty...))
 	for _, host := range dirty {
 		release, err := l.KernelRelease(ctx, host)
