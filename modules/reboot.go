@@ -34,10 +34,6 @@ type reboot struct {
 	first string // the boot at the first look
 }
 
-// ABoot is the host's boot, in predictions: a plan does not know what a host is
-// like after a reboot.
-const ABoot Thing = "boot"
-
 func (r *reboot) Validate() error {
 	if r.RebootTimeout <= 0 || r.NodeTimeout <= 0 {
 		return errors.New("reboot_timeout and node_timeout are to be above 0")
@@ -60,7 +56,7 @@ func (r *reboot) Check(ctx context.Context, t Target) (Change, error) {
 		}
 		change.Diffs = []Diff{{What: "boot", Have: now.id, Want: "another one", Passing: true}}
 		change.Steps = []Step{Reboot{Boot: now.id, Command: r.RebootCommand, Timeout: r.RebootTimeout}}
-		change.Effects = []Effect{{Thing: ABoot}}
+		change.Effects = []Effect{{Thing: aKernel, State: Unforeseen{"which kernel runs when the host has booted"}}}
 		return change, nil
 	}
 	if r.TestCommand != "" {

@@ -95,15 +95,15 @@ func (l *loop) comeBack(ctx context.Context, boot string, limit time.Duration) e
 		switch {
 		case err == nil && now != boot:
 			return nil
-		case isRefused(err), err != nil && !isUnreachable(err) && ctx.Err() == nil:
+		case isRefused(err), err != nil && !isUnreachable(err):
 			return fmt.Errorf("after the reboot: %w", err)
-		case ctx.Err() != nil:
-			continue
 		}
 		if words := seenAs(err); words != seenAs(last) || last == nil && err == nil {
 			l.waiting([]modules.Diff{{What: l.target.name, Have: words, Want: "up with another boot than " + boot}})
 		}
-		last = err
+		if last == nil || ctx.Err() == nil { // a try that was cut off tells less than the one before
+			last = err
+		}
 	}
 }
 
@@ -136,7 +136,7 @@ func (l *loop) meet(ctx context.Context) (boot string, err error) {
 // reached.
 func away(ctx context.Context, err error) error {
 	if ctx.Err() != nil && !isUnreachable(err) {
-		return &unreached{"", fmt.Errorf("no answer within %s", returnTry)}
+		return &unreached{"", errors.New("no answer")}
 	}
 	return err
 }

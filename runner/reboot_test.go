@@ -27,6 +27,7 @@ type computer struct {
 	code    int           // of the order to reboot
 	wrong   error         // of every dial after the reboot
 	deaf    bool          // it never goes down
+	silent  bool          // what is sent to it while it is down is lost, and answered by nobody
 	drops   bool          // the order's answer is lost
 }
 
@@ -59,6 +60,11 @@ func (c *computer) on(r *Runner, _ *fleet) {
 		switch up := c.up(); {
 		case err != nil:
 			return nil, err
+		case !up && c.silent:
+			c.mu.Unlock()
+			<-ctx.Done()
+			c.mu.Lock()
+			return nil, ctx.Err()
 		case !up:
 			return nil, gone{}
 		case c.boots > 0 && c.wrong != nil:
@@ -139,6 +145,9 @@ func TestRebootStep(t *testing.T) {
 		{name: "the order's answer is lost", pc: &computer{down: time.Second, drops: true}, status: Changed, took: time.Minute, did: "h1: do before, h1: do after True", orders: 1},
 		{name: "it does not come back", pc: &computer{down: time.Hour}, status: Unreachable, took: 3 * time.Minute, did: "h1: do before", orders: 1,
 			msg: "reboot: did not come back within 2m0s after the reboot; last seen at "},
+		{name: "it comes back, and nothing said no meanwhile", pc: &computer{down: 40 * time.Second, silent: true}, status: Changed, took: time.Minute, did: "h1: do before, h1: do after True", orders: 1},
+		{name: "it does not come back, and nothing says no", pc: &computer{down: time.Hour, silent: true}, status: Unreachable, took: 3 * time.Minute, did: "h1: do before", orders: 1,
+			msg: ": no answer; look at its console"},
 		{name: "it does not go down", pc: &computer{deaf: true}, status: Failed, took: 3 * time.Minute, did: "h1: do before", orders: 1,
 			msg: "reboot: did not go down within 2m0s: at "},
 		{name: "it has no way to reboot", pc: &computer{code: 127}, status: Failed, took: time.Second, did: "h1: do before", orders: 1, msg: "reboot: exit code 127: no way"},
