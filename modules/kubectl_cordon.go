@@ -150,12 +150,12 @@ func (k *kubectl) uncordon(ctx context.Context, c outlook) (Change, error) {
 	switch {
 	case state.ours:
 		off["spec"] = map[string]any{"unschedulable": nil}
-		change = c.nodeChange(node, off, false, "uncordon", Diff{What: title, Have: "cordoned by " + state.by, Want: "schedulable"})
+		change = c.nodeChange(node, off, false, "uncordon", Diff{What: title, Have: "cordoned by " + state.by, Want: "schedulable", Passing: true})
 	case state.on:
 		change.Notes = []string{fmt.Sprintf("%s is cordoned by %s: that is not lifted", title, state.by)}
 	case state.mark != "" && state.owner == k.owner():
 		// Somebody has lifted the cordon; the note of it is left over.
-		change = c.nodeChange(node, off, false, "uncordon", Diff{What: title, Have: "marked as cordoned for " + state.mark, Want: "no mark"})
+		change = c.nodeChange(node, off, false, "uncordon", Diff{What: title, Have: "marked as cordoned for " + state.mark, Want: "no mark", Passing: true})
 	}
 	change.Vars = cordonVars(state)
 	return change, nil

@@ -3,10 +3,10 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"runbook/tests/lab/parts"
 )
@@ -40,11 +40,19 @@ func (l *Lab) BarePod(ctx context.Context, namespace, name, node string) error {
 	if err != nil {
 		return err
 	}
-	cmd := l.kubectlCommand(ctx, "create", "--filename=-")
-	cmd.Stdin = bytes.NewReader(object)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("make the pod %s/%s on %s: %w: %s", namespace, name, node, err, out)
+	if err := l.Apply(ctx, string(object)); err != nil {
+		return fmt.Errorf("make the pod %s/%s on %s: %w", namespace, name, node, err)
 	}
 	_, err = l.Kube(ctx, "wait", "--for=condition=ready", "--timeout="+kubectlWithin, "-n", namespace, "pod/"+name)
 	return err
+}
+
+// Apply has an object in the cluster, written as YAML or JSON.
+func (l *Lab) Apply(ctx context.Context, object string) error {
+	cmd := l.kubectlCommand(ctx, "apply", "--filename=-")
+	cmd.Stdin = strings.NewReader(object)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
 }
