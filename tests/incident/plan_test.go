@@ -27,8 +27,9 @@ var opaque = []string{"command", "shell", "script", "raw"}
 // eventful are those that do something each time: what they show is an event, not
 // a state.
 var eventful = map[string]string{
-	"kubectl":    "it runs a pod on every node",
+	"kubectl":    "it runs a pod on every node, and empties one",
 	"net_matrix": "its agents are made and taken away",
+	"reboot":     "the host boots anew",
 }
 
 // TestThePlanIsTrue plans every example twice, on a lab of which every file,
@@ -37,7 +38,7 @@ var eventful = map[string]string{
 // nothing left to plan.
 func TestThePlanIsTrue(t *testing.T) {
 	o := faulty(t, lab.None)
-	vars := `{"calico": true, "url": "` + o.Lab.URLs()[0] + `"}`
+	vars := `{"calico": true, "cluster": true, "reboot": true, "node": "node006", "url": "` + o.Lab.URLs()[0] + `"}`
 	before, err := o.Lab.Snapshot(t.Context())
 	require.NoError(t, err)
 	for _, name := range modules.Names() {

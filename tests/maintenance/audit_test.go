@@ -22,6 +22,7 @@ type turn struct {
 	booted               time.Time // when the kubelet told of another boot
 	kernel               string    // that it told of
 	boots                int       // that it told of
+	firstEvicted         time.Time
 	lastEvicted          time.Time
 }
 
@@ -62,7 +63,10 @@ func (o operator) turns(since time.Time) []turn {
 			require.True(o.t, strings.HasPrefix(e.UserAgent, "runbook"), e.UserAgent)
 			open := slices.IndexFunc(all, func(t turn) bool { return t.uncordoned.IsZero() })
 			require.GreaterOrEqual(o.t, open, 0, "%s is evicted while no node is out", e.Name)
-			t := &all[open]
+			t := &all[open] // in a batch, the first that is out stands for all
+			if t.firstEvicted.IsZero() {
+				t.firstEvicted = e.Answered
+			}
 			t.evicted, t.lastEvicted = append(t.evicted, e.Namespace+"/"+e.Name), e.Answered
 		case e.Resource == "nodes" && e.Subresource == "status":
 			if t := find(e.Name); t != nil && t.uncordoned.IsZero() {
