@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,22 +97,31 @@ func (l *loop) run(ctx context.Context, m modules.Module, o *outcome, dirty bool
 		if err != nil || done {
 			return err
 		}
-		left, err := m.Check(ctx, l.target)
-		if err != nil {
-			return fmt.Errorf("checking again after the change: %w", err)
+		if c, err = l.left(ctx, m, c, began, round, o.held > held); err != nil {
+			return err
 		}
-		switch {
-		case len(left.Steps) == 0:
-		case left.Wait.Gradual && (!shrank(c, left) || time.Since(began) > left.Wait.Timeout):
-			left.Steps = nil // nobody has made room yet: it is waited for, while there is time
-		case !left.Wait.Gradual && (round >= rounds || o.held == held && !shrank(c, left)):
-			return fmt.Errorf("still differs after the change: %s", sentence(left.Diffs))
-		}
-		c, o.vars = left, left.Vars
+		o.vars = c.Vars
 		if len(c.Diffs) == 0 && len(c.Steps) == 0 && c.Wait.Consecutive < 2 {
 			return nil
 		}
 	}
+}
+
+// left is what a change has left to do. With held some of its steps came too early or
+// too late, and are worth another look although nothing is different.
+func (l *loop) left(ctx context.Context, m modules.Module, before modules.Change, began time.Time, round int, held bool) (modules.Change, error) {
+	c, err := m.Check(ctx, l.target)
+	if err != nil {
+		return c, fmt.Errorf("checking again after the change: %w", err)
+	}
+	switch {
+	case len(c.Steps) == 0:
+	case c.Wait.Gradual && (!shrank(before, c) || time.Since(began) > c.Wait.Timeout):
+		c.Steps = nil // nobody has made room yet: it is waited for, while there is time
+	case !c.Wait.Gradual && (round >= rounds || !held && !shrank(before, c)):
+		return c, fmt.Errorf("still differs after the change: %s", sentence(c.Diffs))
+	}
+	return c, nil
 }
 
 // first keeps what a Check found before anything was done.
@@ -248,17 +258,11 @@ func shrank(before, after modules.Change) bool {
 // of a gradual change has run since it began.
 func (l *loop) settle(ctx context.Context, m modules.Module, c *modules.Change, began time.Time) error {
 	w := c.Wait
-	if w.Timeout == 0 {
-		w.Timeout = waitTimeout
+	w.Timeout, w.Interval = cmp.Or(w.Timeout, waitTimeout), cmp.Or(w.Interval, waitInterval)
+	if !w.Gradual {
+		began = time.Now()
 	}
-	if w.Interval == 0 {
-		w.Interval = waitInterval
-	}
-	until := time.Now()
-	if w.Gradual {
-		until = began
-	}
-	ctx, cancel := context.WithDeadline(ctx, until.Add(w.Timeout))
+	ctx, cancel := context.WithDeadline(ctx, began.Add(w.Timeout))
 	defer cancel()
 	ticks := l.watch(ctx, w.On)
 	if w.Delay > 0 {
