@@ -48,7 +48,7 @@ lab-test:
 	@test "$$(uname)" = Linux || echo "the lab cannot run here: it needs Linux"
 	$(call timed,tests on the lab,$(GO) test -count=1 -p 1 -timeout 70m -v $$($(GO) list ./tests/... | grep -v /tests/crash))
 
-# Ten minutes, on any processor: the machines are emulated.
+# Some twenty minutes, on any processor: the machines are emulated. .ci/daily calls it.
 lab-vm: deps vm-deps
 	$(call timed,tests on virtual machines,RUNBOOK_LAB_VM=1 $(GO) test -count=1 -p 1 -timeout 70m -v ./tests/labvm/...)
 
