@@ -44,13 +44,13 @@ type AuditEvent struct {
 
 // AuditLog is the path of the API server's own record of such requests, one
 // JSON object a line. Only a stacked lab has it.
-func (l *Lab) AuditLog() string { return l.path("logs", "audit.jsonl") }
+func (l *Lab) AuditLog() string { return l.Path("logs", "audit.jsonl") }
 
 func (l *Lab) auditFlags() ([]string, error) {
 	if !l.Stacked {
 		return nil, nil
 	}
-	policy := l.path("audit-policy.yaml")
+	policy := l.Path("audit-policy.yaml")
 	// The log is written before a request is answered: who has the answer finds the event.
 	return []string{"--audit-policy-file=" + policy, "--audit-log-path=" + l.AuditLog(), "--audit-log-mode=blocking"},
 		os.WriteFile(policy, []byte(auditPolicy), 0o644)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"runbook/tests/lab/kubectl"
 	"runbook/tests/lab/parts"
 )
 
@@ -97,7 +98,7 @@ func (l *Lab) calicoObjects(ctx context.Context) error {
 
 // established waits until the API serves kinds that have been applied.
 func (l *Lab) established(ctx context.Context, kinds ...string) error {
-	args := []string{"wait", "--for=condition=established", "--timeout=" + kubectlWithin}
+	args := []string{"wait", "--for=condition=established", "--timeout=" + kubectl.Within}
 	for _, kind := range kinds {
 		args = append(args, "crd/"+kind)
 	}

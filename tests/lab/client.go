@@ -37,7 +37,7 @@ func (l *Lab) clientUp(context.Context) error {
 	if err := l.freshLayer(h); err != nil {
 		return err
 	}
-	dir := func(name string) string { return l.path("hosts", h.Name, name) }
+	dir := func(name string) string { return l.Path("hosts", h.Name, name) }
 	for _, name := range []string{"root", "work"} {
 		if err := os.MkdirAll(dir(name), 0o755); err != nil {
 			return err

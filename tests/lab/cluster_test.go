@@ -3,8 +3,6 @@
 package lab
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -88,16 +86,6 @@ func TestParseObjects(t *testing.T) {
 	require.Len(t, snapshot.Diff(read(node), read(taint)), 1)
 }
 
-func TestCheckOursProtectsOtherFolders(t *testing.T) {
-	dir := t.TempDir()
-	require.NoError(t, checkOurs(filepath.Join(dir, "none")))
-	require.NoError(t, checkOurs(dir))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "letters.txt"), nil, 0o644))
-	require.ErrorContains(t, checkOurs(dir), "holds no lab")
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "procs"), 0o755))
-	require.NoError(t, checkOurs(dir))
-}
-
 func TestParseFault(t *testing.T) {
 	for _, f := range []Fault{None, ClassA, ClassB, ClassC, ClassD} {
 		got, err := ParseFault(string(f))
@@ -133,31 +121,4 @@ func TestManifestsOfEveryVersion(t *testing.T) {
 
 func TestWithoutCopies(t *testing.T) {
 	require.Equal(t, "create a hash:ip\nadd a 10.0.0.1\n", withoutCopies("create TMP-X hash:ip\nadd TMP-X 10.0.0.1\ncreate a hash:ip\nadd a 10.0.0.1\n"))
-}
-
-func TestInventoryNamesEveryHostOnce(t *testing.T) {
-	n, err := plan(DefaultSubnet)
-	require.NoError(t, err)
-	l := &Lab{cfg: Config{State: "state"}, net: n}
-	require.Equal(t, `[control_plane]
-node001 ansible_host=10.0.0.100
-node002 ansible_host=10.0.0.101
-node003 ansible_host=10.0.0.102
-
-[workers]
-node004 ansible_host=10.0.0.110
-node005 ansible_host=10.0.0.111
-node006 ansible_host=10.0.0.112
-node007 ansible_host=10.0.0.113
-node008 ansible_host=10.0.0.114
-
-[nodes:children]
-control_plane
-workers
-
-[nodes:vars]
-ansible_user=root
-ansible_ssh_private_key_file=state/id
-ansible_ssh_common_args='-o UserKnownHostsFile=state/known_hosts -o StrictHostKeyChecking=yes'
-`, l.inventory())
 }

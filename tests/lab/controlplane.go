@@ -58,10 +58,10 @@ func (l *Lab) makePKI() error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(l.path("pki", name+".crt"), pair.CertPEM, 0o644); err != nil {
+		if err := os.WriteFile(l.Path("pki", name+".crt"), pair.CertPEM, 0o644); err != nil {
 			return err
 		}
-		if err := os.WriteFile(l.path("pki", name+".key"), pair.KeyPEM, 0o600); err != nil {
+		if err := os.WriteFile(l.Path("pki", name+".key"), pair.KeyPEM, 0o600); err != nil {
 			return err
 		}
 		if name == "admin" {
@@ -94,7 +94,7 @@ current-context: lab
 // address only, and returns when the API server is ready.
 func (l *Lab) controlPlaneUp(ctx context.Context) error {
 	ip := l.net.gateway
-	crt, key := func(n string) string { return l.path("pki", n+".crt") }, func(n string) string { return l.path("pki", n+".key") }
+	crt, key := func(n string) string { return l.Path("pki", n+".crt") }, func(n string) string { return l.Path("pki", n+".key") }
 	kube := func(name string, args ...string) error {
 		return l.daemon(name, exec.Command(filepath.Join(l.Parts.Kube, name), args...))
 	}
@@ -119,7 +119,7 @@ func (l *Lab) controlPlaneUp(ctx context.Context) error {
 		_, err := l.Kube(ctx, "get", "--raw", "/readyz")
 		return err
 	}); err != nil {
-		return fmt.Errorf("the API server does not get ready: %w (see %s)", err, l.path("logs", "kube-apiserver.log"))
+		return fmt.Errorf("the API server does not get ready: %w (see %s)", err, l.Path("logs", "kube-apiserver.log"))
 	}
 	if err := kube("kube-controller-manager", "--kubeconfig="+l.Kubeconfig(), "--bind-address="+ip, "--leader-elect=false",
 		"--service-account-private-key-file="+key("service-account"), "--root-ca-file="+l.CA(), "--use-service-account-credentials=true",
@@ -130,6 +130,6 @@ func (l *Lab) controlPlaneUp(ctx context.Context) error {
 }
 
 func (l *Lab) daemon(name string, cmd *exec.Cmd) error {
-	_, err := l.start(name, cmd)
+	_, err := l.Start(name, cmd)
 	return err
 }

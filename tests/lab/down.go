@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 
 	"runbook/tests/lab/cgroup"
 	"runbook/tests/lab/proc"
+	"runbook/tests/lab/state"
 )
 
 // stopGrace is what a daemon of the control plane gets to end by itself. Hosts
@@ -39,25 +41,23 @@ func Down(ctx context.Context, cfg Config) error {
 	if os.Geteuid() != 0 {
 		return ErrNotRoot
 	}
-	if err := os.MkdirAll(filepath.Dir(cfg.State), 0o755); err != nil {
-		return err
-	}
-	unlock, err := lockState(cfg.State)
+	l := &Lab{Dir: state.Dir(cfg.State), cfg: cfg}
+	unlock, err := l.Lock()
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	return (&Lab{cfg: cfg}).down(ctx)
+	return l.down(ctx)
 }
 
 // Down takes the lab down.
 func (l *Lab) Down(ctx context.Context) error { return Down(ctx, l.cfg) }
 
 func (l *Lab) down(ctx context.Context) error {
-	if err := checkOurs(l.cfg.State); err != nil {
+	if err := l.Ours("RUNBOOK_LAB_STATE"); err != nil {
 		return err
 	}
-	records, err := proc.Load(l.path("procs"))
+	records, err := proc.Load(l.Path("procs"))
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (l *Lab) down(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(removeLinks(ctx, net), removeGroups(ctx, net), l.restoreTunables(), os.RemoveAll(l.cfg.State))
+	return errors.Join(removeLinks(ctx, net), removeGroups(ctx, net), l.restoreTunables(), os.RemoveAll(l.StateDir()))
 }
 
 // removeGroups removes the hosts' control groups. A host that was just booting
@@ -87,30 +87,11 @@ func removeGroups(ctx context.Context, net network) error {
 // leftNetwork is the network of the lab that is to go down, which need not be
 // the one that this program was told of.
 func (l *Lab) leftNetwork() (network, error) {
-	subnet, err := os.ReadFile(l.path("subnet"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return plan(l.cfg.Subnet) // it has not come so far as to have one
-	}
+	subnet, err := l.Subnet()
 	if err != nil {
 		return network{}, err
 	}
-	return plan(string(subnet))
-}
-
-// checkOurs refuses a folder that holds something else than a lab: it would be
-// removed with all that is in it.
-func checkOurs(state string) error {
-	entries, err := os.ReadDir(state)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if _, err := os.Stat(filepath.Join(state, "procs")); err != nil {
-		return fmt.Errorf("%s is not empty and holds no lab: point RUNBOOK_LAB_STATE to a folder that may be removed", state)
-	}
-	return nil
+	return plan(cmp.Or(subnet, l.cfg.Subnet)) // none if it has not come so far as to have one
 }
 
 // removeLinks removes the bridge and the cables. A cable goes with its host, but
@@ -146,11 +127,11 @@ func (l *Lab) keepTunables() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(l.path("tunables.json"), data, 0o600)
+	return os.WriteFile(l.Path("tunables.json"), data, 0o600)
 }
 
 func (l *Lab) restoreTunables() error {
-	data, err := os.ReadFile(l.path("tunables.json"))
+	data, err := os.ReadFile(l.Path("tunables.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -175,9 +156,9 @@ func (l *Lab) restoreTunables() error {
 // does not clear them away.
 func (l *Lab) keepLogs() {
 	kept := filepath.Join(l.cfg.Cache, "failed-logs")
-	errs := []error{os.RemoveAll(kept), os.CopyFS(kept, os.DirFS(l.path("logs")))}
+	errs := []error{os.RemoveAll(kept), os.CopyFS(kept, os.DirFS(l.Path("logs")))}
 	for _, h := range l.net.hosts {
-		logs := l.path("hosts", h.Name, "upper/var/log/lab")
+		logs := l.Path("hosts", h.Name, "upper/var/log/lab")
 		if _, err := os.Stat(logs); err == nil { // else it has not come so far
 			errs = append(errs, os.CopyFS(filepath.Join(kept, h.Name), os.DirFS(logs)))
 		}

@@ -82,7 +82,7 @@ func (l *Lab) makeEtcdPKI() (err error) {
 	for name, data := range map[string][]byte{
 		"etcd-ca.crt": l.etcdCA.CertPEM, "apiserver-etcd-client.crt": pair.CertPEM, "apiserver-etcd-client.key": pair.KeyPEM,
 	} {
-		if err := os.WriteFile(l.path("pki", name), data, 0o600); err != nil {
+		if err := os.WriteFile(l.Path("pki", name), data, 0o600); err != nil {
 			return err
 		}
 	}
@@ -94,7 +94,7 @@ func (l *Lab) makeEtcdPKI() (err error) {
 func (l *Lab) etcdUp(ctx context.Context) (flags []string, err error) {
 	if !l.Stacked {
 		url := fmt.Sprintf("http://%s:12379", l.net.gateway)
-		return []string{"--etcd-servers=" + url}, l.daemon("etcd", exec.Command("etcd", "--data-dir="+l.path("etcd"), "--logger=zap",
+		return []string{"--etcd-servers=" + url}, l.daemon("etcd", exec.Command("etcd", "--data-dir="+l.Path("etcd"), "--logger=zap",
 			"--listen-client-urls="+url, "--advertise-client-urls="+url, "--listen-peer-urls="+fmt.Sprintf("http://%s:12380", l.net.gateway)))
 	}
 	var urls []string
@@ -105,8 +105,8 @@ func (l *Lab) etcdUp(ctx context.Context) (flags []string, err error) {
 		}
 	}
 	return []string{
-		"--etcd-servers=" + strings.Join(urls, ","), "--etcd-cafile=" + l.path("pki", "etcd-ca.crt"),
-		"--etcd-certfile=" + l.path("pki", "apiserver-etcd-client.crt"), "--etcd-keyfile=" + l.path("pki", "apiserver-etcd-client.key"),
+		"--etcd-servers=" + strings.Join(urls, ","), "--etcd-cafile=" + l.Path("pki", "etcd-ca.crt"),
+		"--etcd-certfile=" + l.Path("pki", "apiserver-etcd-client.crt"), "--etcd-keyfile=" + l.Path("pki", "apiserver-etcd-client.key"),
 	}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"runbook/tests/lab/proc"
 	"strconv"
 	"strings"
 	"time"
@@ -70,7 +71,7 @@ func (l *Lab) Ping(ctx context.Context, host string, n int, pause time.Duration)
 	cmd := exec.CommandContext(ctx, "nsenter", "--target", fmt.Sprint(r.PID), "--net", "--",
 		"busybox", "ping", "-q", "-c", strconv.Itoa(n), "-i", fmt.Sprint(pause.Seconds()), l.net.gateway)
 	cmd.WaitDelay = time.Second
-	cmd.SysProcAttr = endWithUs()
+	cmd.SysProcAttr = proc.EndWithUs()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s: ping: %w: %s", host, err, out)

@@ -13,13 +13,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"runbook/tests/lab/cgroup"
 	"runbook/tests/lab/hostspec"
+	"runbook/tests/lab/proc"
 )
 
 // sshWithin is how long a host may take to answer on port 22: it needs a second.
@@ -52,7 +52,7 @@ func (l *Lab) furnish(h Host) error {
 	if err != nil {
 		return err
 	}
-	clientKey, err := os.ReadFile(l.path("id.pub"))
+	clientKey, err := os.ReadFile(l.Path("id.pub"))
 	if err != nil {
 		return err
 	}
@@ -84,11 +84,11 @@ func (l *Lab) furnish(h Host) error {
 // freshLayer makes the host's layer what furnish has written, and nothing else.
 // The host must be off.
 func (l *Lab) freshLayer(h Host) error {
-	layer := l.path("hosts", h.Name, "upper")
+	layer := l.Path("hosts", h.Name, "upper")
 	if err := os.RemoveAll(layer); err != nil {
 		return err
 	}
-	if out, err := exec.Command("cp", "-a", l.path("hosts", h.Name, "fresh"), layer).CombinedOutput(); err != nil {
+	if out, err := exec.Command("cp", "-a", l.Path("hosts", h.Name, "fresh"), layer).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: make its layer: %w: %s", h.Name, err, out)
 	}
 	return nil
@@ -100,7 +100,7 @@ func (l *Lab) hostKey(h Host) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return private, os.WriteFile(l.path("hosts", h.Name, "host_key.pub"), public, 0o644)
+	return private, os.WriteFile(l.Path("hosts", h.Name, "host_key.pub"), public, 0o644)
 }
 
 // newKey makes an ed25519 key in OpenSSH's formats.
@@ -130,7 +130,7 @@ type file struct {
 // writeFiles writes into what the host's layer of the filesystem begins as.
 func (l *Lab) writeFiles(h Host, files []file) error {
 	for _, f := range files {
-		path := l.path("hosts", h.Name, "fresh", f.path)
+		path := l.Path("hosts", h.Name, "fresh", f.path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
@@ -155,7 +155,7 @@ func (l *Lab) hostsFile() string {
 
 // spec is what the host's first process is told.
 func (l *Lab) spec(h Host) (hostspec.Host, error) {
-	dir := func(name string) string { return l.path("hosts", h.Name, name) }
+	dir := func(name string) string { return l.Path("hosts", h.Name, name) }
 	for _, name := range []string{"root", "upper", "work", "containerd", "kubelet", "etcd"} {
 		if err := os.MkdirAll(dir(name), 0o755); err != nil {
 			return hostspec.Host{}, err
@@ -242,13 +242,8 @@ func (l *Lab) enter(ctx context.Context, h Host, args ...string) (*exec.Cmd, err
 	cmd := exec.CommandContext(ctx, "nsenter", append(in, args...)...)
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "DEBIAN_FRONTEND=noninteractive"}
 	cmd.WaitDelay = time.Second
-	cmd.SysProcAttr = endWithUs()
+	cmd.SysProcAttr = proc.EndWithUs()
 	return cmd, nil
-}
-
-// endWithUs lets a command that is no daemon end when this program is killed.
-func endWithUs() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
 
 // in runs a shell script inside a host and returns what it printed.

@@ -7,17 +7,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"runbook/tests/lab/parts"
 	"runbook/tests/lab/pki"
-	"runbook/tests/lab/proc"
+	"runbook/tests/lab/state"
 )
 
 const (
@@ -36,6 +34,7 @@ type Lab struct {
 	Parts   parts.Parts
 	Timings []Timing // how long each part of Up took
 
+	state.Dir
 	cfg Config
 	net network
 	mu  sync.Mutex // guards Timings
@@ -73,12 +72,12 @@ func Up(ctx context.Context, cfg Config) (*Lab, error) {
 	if err := preflight(ctx, cfg, net); err != nil {
 		return nil, fmt.Errorf("the lab cannot start: %w", err)
 	}
-	unlock, err := lockState(cfg.State)
+	l := &Lab{Fault: cfg.Fault, Install: cfg.Install, Stacked: cfg.Stacked, Dir: state.Dir(cfg.State), cfg: cfg, net: net}
+	unlock, err := l.Lock()
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	l := &Lab{Fault: cfg.Fault, Install: cfg.Install, Stacked: cfg.Stacked, cfg: cfg, net: net}
 	if err := l.down(ctx); err != nil {
 		return nil, fmt.Errorf("clear the earlier lab: %w", err)
 	}
@@ -128,7 +127,7 @@ func Open(cfg Config) (*Lab, error) {
 		return nil, err
 	}
 	cfg.Subnet, cfg.Cache, cfg.Fault, cfg.Install, cfg.Stacked = s.Subnet, s.Cache, s.Fault, s.Install, s.Stacked
-	return &Lab{Fault: s.Fault, Install: s.Install, Stacked: s.Stacked, Parts: s.Parts, Timings: s.Timings, cfg: cfg, net: net}, nil
+	return &Lab{Fault: s.Fault, Install: s.Install, Stacked: s.Stacked, Parts: s.Parts, Timings: s.Timings, Dir: state.Dir(cfg.State), cfg: cfg, net: net}, nil
 }
 
 func (l *Lab) save() error {
@@ -136,7 +135,7 @@ func (l *Lab) save() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(l.path("lab.json"), data, 0o600)
+	return os.WriteFile(l.Path("lab.json"), data, 0o600)
 }
 
 // up does the work of Up. The control plane and the hosts come up side by side;
@@ -176,30 +175,25 @@ func (l *Lab) up(ctx context.Context) error {
 // prepare writes the lab's own files and brings up what hosts and control plane
 // stand on.
 func (l *Lab) prepare(ctx context.Context) error {
-	for _, dir := range []string{"procs", "logs", "pki"} {
-		if err := os.MkdirAll(l.path(dir), 0o755); err != nil {
-			return err
-		}
+	if err := l.Make(l.cfg.Subnet, "pki"); err != nil {
+		return err
 	}
 	for _, h := range append([]Host{l.net.client}, l.net.hosts...) {
-		if err := os.MkdirAll(l.path("hosts", h.Name), 0o755); err != nil {
+		if err := os.MkdirAll(l.Path("hosts", h.Name), 0o755); err != nil {
 			return err
 		}
 	}
 	if err := l.keepTunables(); err != nil {
 		return err
 	}
-	if err := os.WriteFile(l.path("subnet"), []byte(l.cfg.Subnet), 0o600); err != nil {
-		return err
-	}
 	private, public, err := newKey("lab")
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(l.path("id"), private, 0o600); err != nil {
+	if err := os.WriteFile(l.Path("id"), private, 0o600); err != nil {
 		return err
 	}
-	if err := os.WriteFile(l.path("id.pub"), public, 0o644); err != nil {
+	if err := os.WriteFile(l.Path("id.pub"), public, 0o644); err != nil {
 		return err
 	}
 	if err := l.makePKI(); err != nil {
@@ -215,33 +209,4 @@ func (l *Lab) prepare(ctx context.Context) error {
 // wrong.
 func (l *Lab) eachHost(ctx context.Context, do func(context.Context, Host) error) error {
 	return inParallel(l.net.hosts, func(h Host) error { return do(ctx, h) })
-}
-
-// start runs a daemon of the lab on this machine, with a log of its own.
-func (l *Lab) start(name string, cmd *exec.Cmd) (proc.Record, error) {
-	log, err := os.OpenFile(l.path("logs", name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return proc.Record{}, err
-	}
-	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
-	return proc.Start(l.path("procs"), name, cmd)
-}
-
-// path is a path in the lab's state.
-func (l *Lab) path(elem ...string) string {
-	return filepath.Join(append([]string{l.cfg.State}, elem...)...)
-}
-
-// lockState lets one program at a time bring labs up and down.
-func lockState(dir string) (unlock func(), err error) {
-	f, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("another program is bringing a lab up or down (it holds %s.lock): wait for it", dir)
-	}
-	return func() { _ = f.Close() }, nil
 }

@@ -106,7 +106,7 @@ func TestLab(t *testing.T) {
 		}
 	}
 
-	require.NoError(t, os.Remove(l.path("lab.json")), "down must not need what only a lab that came up writes")
+	require.NoError(t, os.Remove(l.Path("lab.json")), "down must not need what only a lab that came up writes")
 	require.NoError(t, l.Down(ctx))
 	require.Empty(t, leftovers(t, l.net))
 	require.Empty(t, inUse(t, spaces))

@@ -53,7 +53,7 @@ func (l *Lab) bootHost(ctx context.Context, h Host) error {
 
 func (l *Lab) awaitSSH(ctx context.Context, h Host) error {
 	if err := waitForPort(ctx, net.JoinHostPort(h.Address, "22"), sshWithin); err != nil {
-		return fmt.Errorf("%s: sshd does not answer: %w (see %s)", h.Name, err, l.path("logs", h.Name+".log"))
+		return fmt.Errorf("%s: sshd does not answer: %w (see %s)", h.Name, err, l.Path("logs", h.Name+".log"))
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ func (l *Lab) startMachine(h Host) error {
 // startMachineWith starts a machine for a host that was described.
 func (l *Lab) startMachineWith(h Host, loader bool, host hostspec.Host) error {
 	spec := machine.Spec{
-		Name: h.Name, Dir: l.path("hosts", h.Name), Procs: l.path("procs"),
+		Name: h.Name, Dir: l.Path("hosts", h.Name), Procs: l.Path("procs"),
 		Init: filepath.Join(l.Parts.Programs, "hostinit"), Group: l.net.cgroup() + "/" + h.Name,
 		Link: h.link, Bridge: l.net.name, MAC: h.mac,
 		Loader: loader, Host: host,
@@ -78,13 +78,13 @@ func (l *Lab) startMachineWith(h Host, loader bool, host hostspec.Host) error {
 	if l.hasEtcd(h) {
 		// etcd loses its leader when its disk is slow, and the disk of this machine
 		// is that of eight hosts at once.
-		spec.Memory = []string{l.path("hosts", h.Name, "etcd")}
+		spec.Memory = []string{l.Path("hosts", h.Name, "etcd")}
 	}
 	data, err := json.Marshal(spec)
 	if err != nil {
 		return err
 	}
-	path := l.path("hosts", h.Name, "machine.json")
+	path := l.Path("hosts", h.Name, "machine.json")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		return err
 	}
@@ -95,28 +95,14 @@ func (l *Lab) startMachineWith(h Host, loader bool, host hostspec.Host) error {
 
 // ask asks the machine of a host.
 func (l *Lab) ask(ctx context.Context, h Host, request machine.Request) (machine.State, error) {
-	return machine.Ask(ctx, l.path("hosts", h.Name), request)
+	return machine.Ask(ctx, l.Path("hosts", h.Name), request)
 }
 
 // process1 is the first process of a host that is up.
 func (l *Lab) process1(host string) (proc.Record, error) {
-	r, err := l.record(machine.InitOf(host))
+	r, err := l.Process(machine.InitOf(host))
 	if err != nil {
 		return r, fmt.Errorf("%s is not up: its power is off, it boots, or there is no lab; `labctl power %[1]s` says which", host)
 	}
 	return r, nil
-}
-
-// record is a process of the lab: a daemon, a host's machine or its process 1.
-func (l *Lab) record(name string) (proc.Record, error) {
-	all, err := proc.Load(l.path("procs"))
-	if err != nil {
-		return proc.Record{}, err
-	}
-	for _, r := range all {
-		if r.Name == name && r.Alive() {
-			return r, nil
-		}
-	}
-	return proc.Record{}, fmt.Errorf("%s is not running: bring the lab up with `labctl up`", name)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"runbook/tests/lab/probing"
+	"runbook/tests/lab/proc"
 )
 
 // firstAnswerWithin is more than the prober gives the first answer.
@@ -43,7 +44,7 @@ func (l *Lab) ProbeService(ctx context.Context, namespace, name string, port int
 	}
 	p := &ServiceProbe{cmd: exec.CommandContext(ctx, "nsenter", "--target", fmt.Sprint(client.PID), "--net", "--",
 		filepath.Join(l.Parts.Programs, "prober"), fmt.Sprintf("http://%s:%d/%s", ip, port, strings.TrimPrefix(path, "/")))}
-	p.cmd.SysProcAttr = endWithUs()
+	p.cmd.SysProcAttr = proc.EndWithUs()
 	p.cmd.WaitDelay = time.Second
 	p.cmd.Stderr = &p.said
 	if p.end, err = p.cmd.StdinPipe(); err != nil {

@@ -4,10 +4,10 @@ package lab
 
 import (
 	"context"
-	"os"
 	"time"
 
 	"runbook/tests/lab/parts"
+	"runbook/tests/lab/state"
 )
 
 // What follows is for labs of another kind, whose nodes are not our hosts.
@@ -28,11 +28,9 @@ func StartControlPlane(ctx context.Context, c ControlPlaneConfig) (kubeconfig st
 	if err != nil {
 		return "", err
 	}
-	l := &Lab{cfg: Config{Subnet: c.Subnet, State: c.State}, net: net, Parts: c.Parts, nodeGrace: c.NodeGrace}
-	for _, dir := range []string{"procs", "logs", "pki"} {
-		if err := os.MkdirAll(l.path(dir), 0o755); err != nil {
-			return "", err
-		}
+	l := &Lab{Dir: state.Dir(c.State), cfg: Config{Subnet: c.Subnet, State: c.State}, net: net, Parts: c.Parts, nodeGrace: c.NodeGrace}
+	if err := l.Make(c.Subnet, "pki"); err != nil {
+		return "", err
 	}
 	if err := l.makePKI(); err != nil {
 		return "", err
@@ -64,3 +62,7 @@ func Occupied(ctx context.Context, subnet, own string) (string, error) {
 	net.name = own
 	return occupiedHere(ctx, net)
 }
+
+// InParallel does one thing for every item side by side and returns all errors,
+// in the order of the items.
+func InParallel[T any](items []T, do func(T) error) error { return inParallel(items, do) }

@@ -6,8 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 
+	"runbook/tests/lab/kubectl"
 	"runbook/tests/lab/parts"
 )
 
@@ -43,16 +43,11 @@ func (l *Lab) BarePod(ctx context.Context, namespace, name, node string) error {
 	if err := l.Apply(ctx, string(object)); err != nil {
 		return fmt.Errorf("make the pod %s/%s on %s: %w", namespace, name, node, err)
 	}
-	_, err = l.Kube(ctx, "wait", "--for=condition=ready", "--timeout="+kubectlWithin, "-n", namespace, "pod/"+name)
+	_, err = l.Kube(ctx, "wait", "--for=condition=ready", "--timeout="+kubectl.Within, "-n", namespace, "pod/"+name)
 	return err
 }
 
 // Apply has an object in the cluster, written as YAML or JSON.
 func (l *Lab) Apply(ctx context.Context, object string) error {
-	cmd := l.kubectlCommand(ctx, "apply", "--filename=-")
-	cmd.Stdin = strings.NewReader(object)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
-	}
-	return nil
+	return l.kubectl().Apply(ctx, []byte(object))
 }

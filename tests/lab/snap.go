@@ -58,7 +58,7 @@ func (l *Lab) Snapshot(ctx context.Context) (snapshot.Snapshot, error) {
 func (l *Lab) hostSnapshot(ctx context.Context, h Host) (snapshot.Snapshot, error) {
 	s := snapshot.Snapshot{}
 	skip := func(path string) bool { return snapshot.Below(path, notState...) }
-	if err := s.AddLayer(h.Name, l.path("hosts", h.Name, "upper"), l.tree(), skip); err != nil {
+	if err := s.AddLayer(h.Name, l.Path("hosts", h.Name, "upper"), l.tree(), skip); err != nil {
 		return nil, err
 	}
 	packages, err := l.in(ctx, h, "dpkg-query --show")

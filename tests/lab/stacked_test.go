@@ -18,6 +18,7 @@ import (
 
 	"runbook/tests/lab/machine"
 	"runbook/tests/lab/parts"
+	"runbook/tests/lab/proc"
 )
 
 var uuid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
@@ -121,7 +122,7 @@ func hostReboots(t *testing.T, ctx context.Context, l *Lab) {
 func (l *Lab) session(ctx context.Context, h Host) (*exec.Cmd, io.Closer, error) {
 	cmd := exec.CommandContext(ctx, "ssh", "-i", l.Key(), "-o", "BatchMode=yes", "-o", "UserKnownHostsFile="+l.KnownHosts(),
 		"-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=3", "root@"+h.Address, "cat >/dev/null")
-	cmd.SysProcAttr = endWithUs()
+	cmd.SysProcAttr = proc.EndWithUs()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, nil, err

@@ -3,15 +3,12 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"embed"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/template"
@@ -19,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"runbook/tests/lab/kubectl"
 	"runbook/tests/lab/parts"
 )
 
@@ -31,8 +29,6 @@ const (
 	// settleWithin bounds everything from the first kubelet to the last pod; it
 	// takes 20 to 30 seconds.
 	settleWithin = 3 * time.Minute
-	// kubectlWithin bounds one request of kubectl.
-	kubectlWithin = "30s"
 )
 
 // values is what the manifests are filled in with.
@@ -105,20 +101,18 @@ func (l *Lab) apply(ctx context.Context, names ...string) error {
 		return err
 	}
 	// Tests apply some of the same objects in names of their own.
-	cmd := l.kubectlCommand(ctx, "apply", "--server-side", "--force-conflicts", "--filename=-")
-	cmd.Stdin = bytes.NewReader(all)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("apply %q: %w: %s", names, err, out)
+	if err := l.kubectl().Apply(ctx, all, "--server-side", "--force-conflicts"); err != nil {
+		return fmt.Errorf("%q: %w", names, err)
 	}
 	return nil
 }
 
 func (l *Lab) values() (values, error) {
-	cert, err := os.ReadFile(l.path("pki", "site.crt"))
+	cert, err := os.ReadFile(l.Path("pki", "site.crt"))
 	if err != nil {
 		return values{}, err
 	}
-	key, err := os.ReadFile(l.path("pki", "site.key"))
+	key, err := os.ReadFile(l.Path("pki", "site.key"))
 	if err != nil {
 		return values{}, err
 	}
@@ -227,23 +221,12 @@ func settled(pods []pod, fault Fault, hosts int, stacked bool) error {
 	return nil
 }
 
-func (l *Lab) kubectlCommand(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(l.Parts.Kube, "kubectl"), append([]string{"--kubeconfig=" + l.Kubeconfig(), "--request-timeout=" + kubectlWithin}, args...)...)
-	cmd.Env = append(os.Environ(), "KUBECACHEDIR="+l.path("kubectl-cache"))
-	cmd.WaitDelay = time.Second
-	cmd.SysProcAttr = endWithUs()
-	return cmd
+func (l *Lab) kubectl() kubectl.Kubectl {
+	return kubectl.Kubectl{Program: l.Kubectl(), Kubeconfig: l.Kubeconfig(), Cache: l.Path("kubectl-cache")}
 }
 
 // Kube runs the cluster's own kubectl, as its administrator, and returns what it
 // printed.
 func (l *Lab) Kube(ctx context.Context, args ...string) (string, error) {
-	var said bytes.Buffer
-	cmd := l.kubectlCommand(ctx, args...)
-	cmd.Stderr = &said
-	out, err := cmd.Output()
-	if err != nil {
-		return string(out), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(said.String()))
-	}
-	return string(out), nil
+	return l.kubectl().Run(ctx, args...)
 }

@@ -3,17 +3,16 @@
 package labvm
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"time"
 
 	"runbook/tests/lab"
+	"runbook/tests/lab/kubectl"
 	labparts "runbook/tests/lab/parts"
 	"runbook/tests/labvm/seed"
 )
@@ -25,9 +24,7 @@ const (
 	// settleWithin bounds everything from the first kubelet to the last pod; it
 	// takes a minute or two.
 	settleWithin = 8 * time.Minute
-	// kubectlWithin bounds one request of kubectl.
-	kubectlWithin = "30s"
-	shopPods      = 2
+	shopPods     = 2
 )
 
 //go:embed manifests.yaml
@@ -52,7 +49,7 @@ func (l *Lab) nodeFiles(h Host) ([]seed.File, error) {
 // controlPlaneUp starts the control plane on this machine.
 func (l *Lab) controlPlaneUp(ctx context.Context) error {
 	_, err := lab.StartControlPlane(ctx, lab.ControlPlaneConfig{
-		Subnet: l.cfg.Subnet, State: l.cfg.State, NodeGrace: nodeGrace, Parts: l.Shared,
+		Subnet: l.cfg.Subnet, State: l.StateDir(), NodeGrace: nodeGrace, Parts: l.Shared,
 	})
 	return err
 }
@@ -62,10 +59,9 @@ func (l *Lab) clusterUp(ctx context.Context) error {
 	if err := lab.Poll(ctx, settleWithin, l.nodesReady); err != nil {
 		return err
 	}
-	cmd := l.kubectl(ctx, "apply", "--server-side", "--filename=-")
-	cmd.Stdin = strings.NewReader(strings.ReplaceAll(manifests, "{{.Pause}}", labparts.PauseImage))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("apply the manifests: %w: %s", err, out)
+	objects := strings.ReplaceAll(manifests, "{{.Pause}}", labparts.PauseImage)
+	if err := l.kubectl().Apply(ctx, []byte(objects), "--server-side"); err != nil {
+		return err
 	}
 	return lab.Poll(ctx, settleWithin, l.podsReady)
 }
@@ -160,23 +156,12 @@ func (l *Lab) podsReady(ctx context.Context) error {
 	return nil
 }
 
-func (l *Lab) kubectl(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, l.Kubectl(), append([]string{"--kubeconfig=" + l.Kubeconfig(), "--request-timeout=" + kubectlWithin}, args...)...)
-	cmd.Env = append(os.Environ(), "KUBECACHEDIR="+l.path("kubectl-cache"))
-	cmd.WaitDelay = time.Second
-	cmd.SysProcAttr = endWithUs()
-	return cmd
+func (l *Lab) kubectl() kubectl.Kubectl {
+	return kubectl.Kubectl{Program: l.Kubectl(), Kubeconfig: l.Kubeconfig(), Cache: l.Path("kubectl-cache")}
 }
 
 // Kube runs the cluster's own kubectl, as its administrator, and returns what it
 // printed.
 func (l *Lab) Kube(ctx context.Context, args ...string) (string, error) {
-	var said bytes.Buffer
-	cmd := l.kubectl(ctx, args...)
-	cmd.Stderr = &said
-	out, err := cmd.Output()
-	if err != nil {
-		return string(out), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(said.String()))
-	}
-	return string(out), nil
+	return l.kubectl().Run(ctx, args...)
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"runbook/tests/lab"
+	"runbook/tests/lab/state"
 	"runbook/tests/labvm/parts"
 )
 
@@ -52,7 +53,7 @@ func MakeParts(ctx context.Context, cfg Config) (parts.Parts, error) {
 	if err != nil {
 		return parts.Parts{}, err
 	}
-	l := &Lab{cfg: cfg}
+	l := &Lab{Dir: state.Dir(cfg.State), cfg: cfg}
 	err = l.makeParts(ctx)
 	return l.Parts, err
 }

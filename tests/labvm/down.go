@@ -3,6 +3,7 @@
 package labvm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ func Down(ctx context.Context, cfg Config) error {
 	if os.Geteuid() != 0 {
 		return ErrNotRoot
 	}
-	unlock, err := lockState(l.cfg.State)
+	unlock, err := l.Lock()
 	if err != nil {
 		return err
 	}
@@ -40,10 +41,10 @@ func Down(ctx context.Context, cfg Config) error {
 func (l *Lab) Down(ctx context.Context) error { return Down(ctx, l.cfg) }
 
 func (l *Lab) down(ctx context.Context) error {
-	if err := checkOurs(l.cfg.State); err != nil {
+	if err := l.Ours("RUNBOOK_LABVM_STATE"); err != nil {
 		return err
 	}
-	records, err := proc.Load(l.path("procs"))
+	records, err := proc.Load(l.Path("procs"))
 	if err != nil {
 		return err
 	}
@@ -60,36 +61,17 @@ func (l *Lab) down(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(left.remove(ctx), os.RemoveAll(l.cfg.State))
+	return errors.Join(left.remove(ctx), os.RemoveAll(l.StateDir()))
 }
 
 // leftNetwork is the network of the lab that is to go down, which need not be
 // the one that this program was told of.
 func (l *Lab) leftNetwork() (network, error) {
-	subnet, err := os.ReadFile(l.path("subnet"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return l.net, nil // it has not come so far as to have one
-	}
+	subnet, err := l.Subnet()
 	if err != nil {
 		return network{}, err
 	}
-	return plan(string(subnet))
-}
-
-// checkOurs refuses a folder that holds something else than a lab: it would be
-// removed with all that is in it.
-func checkOurs(state string) error {
-	entries, err := os.ReadDir(state)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if _, err := os.Stat(filepath.Join(state, "procs")); err != nil {
-		return fmt.Errorf("%s is not empty and holds no lab: point RUNBOOK_LABVM_STATE to a folder that may be removed", state)
-	}
-	return nil
+	return plan(cmp.Or(subnet, l.cfg.Subnet)) // none if it has not come so far as to have one
 }
 
 // keepLogs saves the logs of a lab that did not come up, or of a test that
@@ -99,7 +81,7 @@ func (l *Lab) keepLogs() error {
 	if err := os.RemoveAll(kept); err != nil {
 		return err
 	}
-	if err := os.CopyFS(kept, os.DirFS(l.path("logs"))); err != nil {
+	if err := os.CopyFS(kept, os.DirFS(l.Path("logs"))); err != nil {
 		return err
 	}
 	for _, h := range l.net.hosts {

@@ -8,16 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"runbook/tests/lab"
 	labparts "runbook/tests/lab/parts"
-	"runbook/tests/lab/proc"
+	"runbook/tests/lab/state"
 	"runbook/tests/labvm/parts"
 )
 
@@ -37,6 +36,7 @@ type Lab struct {
 	Shared  labparts.Parts // what is made from the other lab's source: Kubernetes, programs
 	Timings []Timing       // how long each part of Up took
 
+	state.Dir
 	cfg Config
 	net network
 	mu  sync.Mutex // guards Timings
@@ -70,7 +70,7 @@ func Up(ctx context.Context, cfg Config) (*Lab, error) {
 	if err := l.preflight(ctx); err != nil {
 		return nil, fmt.Errorf("the lab of virtual machines cannot start: %w", err)
 	}
-	unlock, err := lockState(l.cfg.State)
+	unlock, err := l.Lock()
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func configured(cfg Config) (*Lab, error) {
 		return nil, err
 	}
 	net, err := plan(cfg.Subnet)
-	return &Lab{cfg: cfg, net: net}, err
+	return &Lab{Dir: state.Dir(cfg.State), cfg: cfg, net: net}, err
 }
 
 func (l *Lab) save() error {
@@ -128,7 +128,7 @@ func (l *Lab) save() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(l.path("lab.json"), data, 0o600)
+	return os.WriteFile(l.Path("lab.json"), data, 0o600)
 }
 
 // up does the work of Up. The machines boot while the control plane starts:
@@ -146,7 +146,7 @@ func (l *Lab) up(ctx context.Context) error {
 		g.Go(func() error { return l.step("cluster", func() error { return l.clusterUp(gctx) }) })
 	}
 	g.Go(func() error {
-		return l.step("machines", func() error { return inParallel(l.net.hosts, func(h Host) error { return l.boot(gctx, h) }) })
+		return l.step("machines", func() error { return lab.InParallel(l.net.hosts, func(h Host) error { return l.boot(gctx, h) }) })
 	})
 	return g.Wait()
 }
@@ -154,12 +154,7 @@ func (l *Lab) up(ctx context.Context) error {
 // prepare writes the lab's own files and brings up what machines and control
 // plane stand on.
 func (l *Lab) prepare(ctx context.Context) error {
-	for _, dir := range []string{"procs", "logs"} {
-		if err := os.MkdirAll(l.path(dir), 0o755); err != nil {
-			return err
-		}
-	}
-	if err := os.WriteFile(l.path("subnet"), []byte(l.cfg.Subnet), 0o600); err != nil {
+	if err := l.Make(l.cfg.Subnet); err != nil {
 		return err
 	}
 	if err := l.makeKeys(); err != nil {
@@ -174,17 +169,6 @@ func (l *Lab) prepare(ctx context.Context) error {
 	return l.serveKernel(ctx)
 }
 
-// start runs a process of the lab on this machine, with a log of its own.
-func (l *Lab) start(name string, cmd *exec.Cmd) (proc.Record, error) {
-	log, err := os.OpenFile(l.path("logs", name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return proc.Record{}, err
-	}
-	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
-	return proc.Start(l.path("procs"), name, cmd)
-}
-
 // step does one part and notes how long it took.
 func (l *Lab) step(part string, do func() error) error {
 	began := time.Now()
@@ -197,41 +181,4 @@ func (l *Lab) step(part string, do func() error) error {
 	l.Timings = append(l.Timings, Timing{part, took.Round(time.Millisecond)})
 	fmt.Fprintf(l.cfg.Log, "%6.1fs  %s\n", took.Seconds(), part)
 	return nil
-}
-
-// path is a path in the lab's state.
-func (l *Lab) path(elem ...string) string {
-	return filepath.Join(append([]string{l.cfg.State}, elem...)...)
-}
-
-// lockState lets one program at a time bring labs up and down.
-func lockState(dir string) (unlock func(), err error) {
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("another program is bringing this lab up or down (it holds %s.lock): wait for it", dir)
-	}
-	return func() { _ = f.Close() }, nil
-}
-
-// inParallel does one thing for every host side by side and returns all errors,
-// in the order of the hosts.
-func inParallel(hosts []Host, do func(Host) error) error {
-	errs := make([]error, len(hosts))
-	var all sync.WaitGroup
-	for i, h := range hosts {
-		all.Go(func() {
-			if err := do(h); err != nil {
-				errs[i] = fmt.Errorf("%s: %w", h.Name, err)
-			}
-		})
-	}
-	all.Wait()
-	return errors.Join(errs...)
 }

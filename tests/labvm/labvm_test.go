@@ -55,7 +55,7 @@ func TestLab(t *testing.T) {
 		}
 		require.NoError(t, l.Down(context.Background()))
 	})
-	records, err := proc.Load(l.path("procs"))
+	records, err := proc.Load(l.Path("procs"))
 	require.NoError(t, err)
 	require.Len(t, records, 3+1+4, "machines, package server, etcd and the control plane")
 

@@ -32,14 +32,14 @@ const (
 
 // boot starts one machine on a fresh disk and returns when it lets us in.
 func (l *Lab) boot(ctx context.Context, h Host) error {
-	if err := os.MkdirAll(l.path("machines", h.Name), 0o755); err != nil {
+	if err := os.MkdirAll(l.Path("machines", h.Name), 0o755); err != nil {
 		return err
 	}
 	files, err := l.seedFiles(h)
 	if err != nil {
 		return err
 	}
-	archive, disk := l.path("machines", h.Name, "seed.tar"), l.path("machines", h.Name, "disk.qcow2")
+	archive, disk := l.Path("machines", h.Name, "seed.tar"), l.Path("machines", h.Name, "disk.qcow2")
 	if err := seed.WriteFile(archive, files); err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (l *Lab) boot(ctx context.Context, h Host) error {
 		Name: h.Name, ID: h.id, Memory: memory, Disk: disk, Format: "qcow2", Seed: archive, Console: l.consolePath(h),
 		Network: &machine.Network{Tap: h.link, MAC: h.mac},
 	}
-	if _, err := l.start(h.Name, m.Command()); err != nil {
+	if _, err := l.Start(h.Name, m.Command()); err != nil {
 		return err
 	}
 	return l.waitSSH(ctx, h)
@@ -59,7 +59,7 @@ func (l *Lab) boot(ctx context.Context, h Host) error {
 // waitSSH returns when the machine's sshd lets root in.
 func (l *Lab) waitSSH(ctx context.Context, h Host) error {
 	err := lab.Poll(ctx, bootWithin, func(ctx context.Context) error {
-		if _, err := l.record(h.Name); err != nil {
+		if _, err := l.Process(h.Name); err != nil {
 			return err
 		}
 		conn, err := net.DialTimeout("tcp", net.JoinHostPort(h.Address, "22"), time.Second)
@@ -82,10 +82,10 @@ func (l *Lab) makeKeys() error {
 		return err
 	}
 	for _, h := range l.net.hosts {
-		if err := os.MkdirAll(l.path("machines", h.Name), 0o755); err != nil {
+		if err := os.MkdirAll(l.Path("machines", h.Name), 0o755); err != nil {
 			return err
 		}
-		if err := writeKey(l.path("machines", h.Name, "host_key"), l.path("machines", h.Name, "host_key.pub"), h.Name); err != nil {
+		if err := writeKey(l.Path("machines", h.Name, "host_key"), l.Path("machines", h.Name, "host_key.pub"), h.Name); err != nil {
 			return err
 		}
 	}
@@ -106,7 +106,7 @@ func (l *Lab) seedFiles(h Host) ([]seed.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	hostKey, err := os.ReadFile(l.path("machines", h.Name, "host_key"))
+	hostKey, err := os.ReadFile(l.Path("machines", h.Name, "host_key"))
 	if err != nil {
 		return nil, err
 	}
@@ -154,13 +154,13 @@ func (l *Lab) networkFile(h Host) string {
 // and needs no way out.
 func (l *Lab) serveKernel(ctx context.Context) error {
 	addr := l.net.gateway + ":" + aptPort
-	if _, err := l.start("aptserve", exec.Command(filepath.Join(l.Shared.Programs, "aptserve"), addr, l.Parts.KernelDebs)); err != nil {
+	if _, err := l.Start("aptserve", exec.Command(filepath.Join(l.Shared.Programs, "aptserve"), addr, l.Parts.KernelDebs)); err != nil {
 		return err
 	}
 	return lab.WaitForPort(ctx, addr, aptWithin)
 }
 
-func (l *Lab) consolePath(h Host) string { return l.path("machines", h.Name, "console.log") }
+func (l *Lab) consolePath(h Host) string { return l.Path("machines", h.Name, "console.log") }
 
 // consoleEnd is the last that the machine has said, for an error.
 func (l *Lab) consoleEnd(h Host) string {

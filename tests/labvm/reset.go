@@ -5,6 +5,7 @@ package labvm
 import (
 	"context"
 	"fmt"
+	"runbook/tests/lab"
 )
 
 // Reset gives the named machines, or all, fresh disks: the old kernel, nothing
@@ -26,10 +27,10 @@ func (l *Lab) Reset(ctx context.Context, names ...string) error {
 		}
 	}
 	return l.step(fmt.Sprintf("reset of %d", len(hosts)), func() error {
-		if err := inParallel(hosts, func(h Host) error { return l.forget(ctx, h) }); err != nil {
+		if err := lab.InParallel(hosts, func(h Host) error { return l.forget(ctx, h) }); err != nil {
 			return err
 		}
-		if err := inParallel(hosts, func(h Host) error { return l.boot(ctx, h) }); err != nil || l.cfg.Bare {
+		if err := lab.InParallel(hosts, func(h Host) error { return l.boot(ctx, h) }); err != nil || l.cfg.Bare {
 			return err
 		}
 		return l.clusterUp(ctx)
@@ -39,7 +40,7 @@ func (l *Lab) Reset(ctx context.Context, names ...string) error {
 // forget cuts a machine's power and lets the cluster forget the node. Its pods
 // go at once: nothing of them is left that could end in order.
 func (l *Lab) forget(ctx context.Context, h Host) error {
-	if r, err := l.record(h.Name); err == nil {
+	if r, err := l.Process(h.Name); err == nil {
 		if err := r.Stop(ctx, 0); err != nil {
 			return err
 		}
