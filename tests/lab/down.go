@@ -5,10 +5,8 @@ package lab
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,10 +24,6 @@ const stopGrace = 3 * time.Second
 
 // groupsWithin is how long the control groups of hosts that were killed may stay.
 const groupsWithin = 10 * time.Second
-
-// tunables are the kernel's switches that kubelet turns, though they belong to
-// the whole machine. They are put back when the lab goes down.
-var tunables = []string{"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes"}
 
 // Down takes the lab down: no process, namespace, mount, interface or control
 // group of it is left. Down of a lab that is not up does nothing.
@@ -75,7 +69,7 @@ func (l *Lab) down(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(removeLinks(ctx, net), removeGroups(ctx, net), l.restoreTunables(), os.RemoveAll(l.StateDir()))
+	return errors.Join(removeLinks(ctx, net), removeGroups(ctx, net), os.RemoveAll(l.StateDir()))
 }
 
 // removeGroups removes the hosts' control groups. A host that was just booting
@@ -108,45 +102,6 @@ func removeLinks(ctx context.Context, net network) error {
 		out, err := exec.CommandContext(ctx, "ip", "link", "delete", name).CombinedOutput()
 		if err != nil && !strings.Contains(string(out), "Cannot find device") && !strings.Contains(string(out), "No such device") {
 			return fmt.Errorf("remove the interface %s: %w: %s", name, err, out)
-		}
-	}
-	return nil
-}
-
-// keepTunables writes down what the switches were before the lab.
-func (l *Lab) keepTunables() error {
-	was := map[string]string{}
-	for _, name := range tunables {
-		value, err := os.ReadFile(filepath.Join("/proc/sys", name))
-		if err != nil {
-			return err
-		}
-		was[name] = string(value)
-	}
-	data, err := json.Marshal(was)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(l.Path("tunables.json"), data, 0o600)
-}
-
-func (l *Lab) restoreTunables() error {
-	data, err := os.ReadFile(l.Path("tunables.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	var was map[string]string
-	if err := json.Unmarshal(data, &was); err != nil {
-		return nil // cut short by a crash, before anything was changed
-	}
-	for _, name := range tunables {
-		if value, ok := was[name]; ok {
-			if err := os.WriteFile(filepath.Join("/proc/sys", name), []byte(value), 0o644); err != nil {
-				return err
-			}
 		}
 	}
 	return nil

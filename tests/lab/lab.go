@@ -183,9 +183,6 @@ func (l *Lab) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := l.keepTunables(); err != nil {
-		return err
-	}
 	private, public, err := newKey("lab")
 	if err != nil {
 		return err

@@ -87,6 +87,7 @@ func TestLab(t *testing.T) {
 		test func(*testing.T, context.Context, *Lab)
 	}{
 		{"the fault is the incident's", theFault},
+		{"a host turns no switch of this machine's", ownSwitches},
 		{"everything is down", everythingIsDown},
 		{"looking changes nothing", lookingChangesNothing},
 		{"a cable can be pulled", cable},
@@ -112,6 +113,16 @@ func TestLab(t *testing.T) {
 	require.Empty(t, inUse(t, spaces))
 	require.Empty(t, snapshot.Diff(before, thisMachine(t)))
 	require.NoError(t, l.Down(ctx), "a second down has nothing to do")
+}
+
+func ownSwitches(t *testing.T, ctx context.Context, l *Lab) {
+	before := thisMachine(t)
+	for _, name := range switches {
+		out, err := l.SSH(ctx, l.Hosts()[0], "echo 12345 >/proc/sys/"+name+" && sysctl -n "+strings.ReplaceAll(name, "/", "."))
+		require.NoError(t, err)
+		require.Equal(t, "12345\n", out)
+	}
+	require.Empty(t, snapshot.Diff(before, thisMachine(t)))
 }
 
 func theFault(t *testing.T, ctx context.Context, l *Lab) {

@@ -34,6 +34,10 @@ const (
 	lookEvery   = 10 * time.Millisecond
 )
 
+// switches are the kernel's that kubelet turns, though they are the whole
+// machine's. Each host has its own to turn.
+var switches = []string{"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes"}
+
 // loaded is a kernel that is about to run. A host without a boot loader has
 // none: it is told of this machine's.
 type loaded struct {
@@ -163,16 +167,25 @@ func startTold(cmd *exec.Cmd, release string) error {
 func (c *computer) describe(up loaded, id string, next machine.Boot) ([]byte, error) {
 	h := c.spec.Host
 	h.Mounts = slices.Clone(h.Mounts)
-	over := func(name, at, content string) error {
-		path := filepath.Join(c.spec.Dir, name)
-		h.Mounts = append(h.Mounts, hostspec.Mount{Source: path, At: at, ReadOnly: true})
-		return os.WriteFile(path, []byte(content+"\n"), 0o444)
+	over := func(name, content string, mode os.FileMode) error {
+		path := filepath.Join(c.spec.Dir, filepath.Base(name))
+		h.Mounts = append(h.Mounts, hostspec.Mount{Source: path, At: "/proc/sys/" + name, ReadOnly: mode&0o200 == 0})
+		return os.WriteFile(path, []byte(content), mode)
 	}
-	if err := over("boot_id", "/proc/sys/kernel/random/boot_id", id); err != nil {
+	if err := over("kernel/random/boot_id", id+"\n", 0o444); err != nil {
 		return nil, err
 	}
 	if up.release != "" {
-		if err := over("osrelease", "/proc/sys/kernel/osrelease", up.release); err != nil {
+		if err := over("kernel/osrelease", up.release+"\n", 0o444); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range switches {
+		value, err := os.ReadFile(filepath.Join("/proc/sys", name))
+		if err != nil {
+			return nil, err
+		}
+		if err := over(name, string(value), 0o644); err != nil {
 			return nil, err
 		}
 	}
