@@ -43,10 +43,10 @@ unit:
 crash:
 	$(call timed,the program killed,$(GO) test -tags failpoint ./runner/failpoint ./runner/journal && $(GO) test -count=1 -timeout 20m -v ./tests/crash)
 
-# One package after the other: there is one lab on a machine.
+# Two packages at a time: each has a lab of its own, and a lab mostly waits.
 lab-test:
 	@test "$$(uname)" = Linux || echo "the lab cannot run here: it needs Linux"
-	$(call timed,tests on the lab,$(GO) test -count=1 -p 1 -timeout 70m -v $$($(GO) list ./tests/... | grep -v /tests/crash))
+	$(call timed,tests on the lab,$(GO) test -count=1 -p 2 -timeout 70m -v $$($(GO) list ./tests/... | grep -v /tests/crash))
 
 # Some twenty minutes, on any processor: the machines are emulated. .ci/daily calls it.
 lab-vm: deps vm-deps

@@ -69,7 +69,7 @@ func (l *Lab) down(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(removeLinks(ctx, net), removeGroups(ctx, net), os.RemoveAll(l.StateDir()))
+	return errors.Join(removeLinks(ctx, net), removeGroups(ctx, net), lower(watchersLimit, l.Path("watchers")), os.RemoveAll(l.StateDir()))
 }
 
 // removeGroups removes the hosts' control groups. A host that was just booting

@@ -183,6 +183,9 @@ func (l *Lab) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := raise(watchersLimit, l.Path("watchers"), watchers); err != nil {
+		return err
+	}
 	private, public, err := newKey("lab")
 	if err != nil {
 		return err

@@ -33,11 +33,15 @@ const (
 	newKernel = "6.1.0-44-lab"
 )
 
+// theConfig keeps these tests apart from a lab that is in use, and from the
+// incident's tests, which run at the same time.
+var theConfig = lab.Config{Stacked: true, Subnet: "10.79.0.0/16", State: "/var/lib/runbook-lab-maintenance", Log: os.Stderr}
+
 // theLab is brought up once, for all tests of the package.
 var theLab = sync.OnceValues(func() (incident.Operator, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 25*time.Minute)
 	defer cancel()
-	l, err := lab.Up(ctx, lab.Config{Stacked: true, Log: os.Stderr})
+	l, err := lab.Up(ctx, theConfig)
 	if err != nil {
 		return incident.Operator{}, err
 	}
@@ -56,7 +60,7 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	if err := lab.Down(ctx, lab.Config{}); err != nil {
+	if err := lab.Down(ctx, theConfig); err != nil {
 		fmt.Println("lab down:", err)
 		code = 1
 	}

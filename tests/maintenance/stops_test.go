@@ -80,7 +80,7 @@ var stops = []stop{
 	},
 	{
 		name: "a node that does not come back", host: "node005", vars: map[string]any{"reboot_timeout": 10}, code: 4,
-		says: []string{"did not come back within 10s after the reboot; last seen at", "10.0.0.111:22"},
+		says: []string{"did not come back within 10s after the reboot; last seen at", "10.79.0.111:22"},
 		breaks: func(t *testing.T, o operator, host string) func() {
 			must(t, o.Lab.StayOff(t.Context(), host))
 			return func() { must(t, o.Lab.PowerOn(t.Context(), host)) }
