@@ -64,7 +64,7 @@ func (l *loop) converge(ctx context.Context, m modules.Module) (outcome, error) 
 }
 
 func (l *loop) run(ctx context.Context, m modules.Module, o *outcome, dirty bool) error {
-	c, err := m.Check(ctx, l.target)
+	c, err := l.check(ctx, m)
 	l.first(o, c)
 	if err != nil {
 		return err
@@ -110,7 +110,7 @@ func (l *loop) run(ctx context.Context, m modules.Module, o *outcome, dirty bool
 // left is what a change has left to do. With held some of its steps came too early or
 // too late, and are worth another look although nothing is different.
 func (l *loop) left(ctx context.Context, m modules.Module, before modules.Change, began time.Time, round int, held bool) (modules.Change, error) {
-	c, err := m.Check(ctx, l.target)
+	c, err := l.check(ctx, m)
 	if err != nil {
 		return c, fmt.Errorf("checking again after the change: %w", err)
 	}
@@ -140,16 +140,12 @@ func (l *loop) ready(ctx context.Context, m modules.Module, c *modules.Change, o
 		return false, nil
 	}
 	if slices.ContainsFunc(c.Steps, onMachine) {
-		machine, err := l.target.open(ctx)
-		if err != nil {
-			return false, err
-		}
-		fresh, err := l.grip(ctx, machine)
+		_, fresh, err := l.grip(ctx)
 		if err != nil {
 			return false, err
 		}
 		if fresh {
-			next, err := m.Check(ctx, l.target)
+			next, err := l.check(ctx, m)
 			if err != nil {
 				return false, err
 			}
@@ -307,7 +303,7 @@ func (l *loop) settle(ctx context.Context, m modules.Module, c *modules.Change, 
 // look checks once more. An error may pass as the condition does: while there is
 // time it is one more thing to wait for. A lost host is not.
 func (l *loop) look(ctx context.Context, m modules.Module, c *modules.Change) error {
-	next, err := m.Check(ctx, l.target)
+	next, err := l.check(ctx, m)
 	switch {
 	case err == nil:
 		*c = next
@@ -325,7 +321,7 @@ func (l *loop) lookAfter(ctx context.Context, m modules.Module, c *modules.Chang
 	if err := sleep(ctx, d); err != nil {
 		return err
 	}
-	next, err := m.Check(ctx, l.target)
+	next, err := l.check(ctx, m)
 	if err == nil {
 		*c = next
 	}

@@ -16,11 +16,50 @@ const (
 	// ended on one that is away for longer is for whoever resumes the run.
 	defaultReconnect = time.Minute
 	redialAt         = time.Second // doubled after each try
+
+	// connections is how many a look may take: one more than a switch that restarts
+	// costs, and few enough that a link that never holds is noticed.
+	connections = 3
+	relookAt    = 100 * time.Millisecond // a shell that was killed is back at once; ten times that after each try
 )
+
+// looking does what changes nothing, and does it again over a new connection where
+// that was lost meanwhile. A machine that cannot be connected to any more is lost.
+func (l *loop) looking(ctx context.Context, do func() error) error {
+	pause := relookAt
+	for try := 1; ; try++ {
+		err := do()
+		var away *unreached
+		if !isUnreachable(err) || errors.As(err, &away) || try == connections || sleep(ctx, pause) != nil {
+			return err
+		}
+		pause *= 10
+	}
+}
+
+// check looks once.
+func (l *loop) check(ctx context.Context, m modules.Module) (c modules.Change, err error) {
+	err = l.looking(ctx, func() error {
+		c, err = m.Check(ctx, l.target)
+		return err
+	})
+	return c, err
+}
 
 // grip has the machine locked for the run, within the run's patience. With fresh
 // it was not before: what was looked at may have changed.
-func (l *loop) grip(ctx context.Context, m Machine) (fresh bool, err error) {
+func (l *loop) grip(ctx context.Context) (m Machine, fresh bool, err error) {
+	err = l.looking(ctx, func() error {
+		if m, err = l.target.open(ctx); err != nil {
+			return err
+		}
+		fresh, err = l.lock(ctx, m)
+		return err
+	})
+	return m, fresh, err
+}
+
+func (l *loop) lock(ctx context.Context, m Machine) (fresh bool, err error) {
 	rn := l.work.x.play.run
 	ctx, cancel := context.WithTimeout(ctx, rn.Patience+startTimeout)
 	defer cancel()
@@ -52,12 +91,27 @@ func (l *loop) waitFor(machine string, held *Held) {
 // startTimeout bounds the asking for a lock itself.
 const startTimeout = time.Minute
 
+// whole changes a file as a whole, which comes to the same however often it is done:
+// where the connection is lost meanwhile, it is done again over a new one.
+func (l *loop) whole(ctx context.Context, m Machine, do func(Machine) error) error {
+	again := false
+	return l.looking(ctx, func() (err error) {
+		if again && l.work != nil {
+			if m, _, err = l.grip(ctx); err != nil {
+				return err
+			}
+		}
+		again = true
+		return do(m)
+	})
+}
+
 // do carries out a command on the machine. Where the connection is lost
 // meanwhile, it comes back to hear how the command ended.
 func (l *loop) do(ctx context.Context, m Machine, id string, s modules.Run) (modules.Output, error) {
 	out, err := m.Do(ctx, id, s)
 	if errors.Is(err, ErrUnlocked) && l.work != nil {
-		if _, err := l.grip(ctx, m); err != nil {
+		if m, _, err = l.grip(ctx); err != nil {
 			return out, err
 		}
 		out, err = m.Do(ctx, id, s)

@@ -83,26 +83,33 @@ func (l *loop) fate(ctx context.Context, i Intent) (Fate, modules.Output, error)
 	if i.ID == "" {
 		return Gone, modules.Output{}, nil
 	}
-	machine, err := l.target.open(ctx)
+	fate, out := Gone, modules.Output{}
+	err := l.looking(ctx, func() (err error) {
+		fate, out, err = l.collect(ctx, i.ID)
+		return err
+	})
 	if err != nil {
-		return Gone, modules.Output{}, err
-	}
-	if _, err := l.grip(ctx, machine); err != nil {
-		return Gone, modules.Output{}, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, stepLimit)
-	defer cancel()
-	fate, out, err := machine.Collect(ctx, i.ID)
-	switch {
-	case err != nil && (isUnreachable(err) || ctx.Err() != nil):
 		return Gone, out, err
-	case err != nil:
-		return Gone, out, nil // the machine was asked, and cannot say
 	}
 	if fate == Never && (i.Boot != l.work.x.boot || time.Since(i.At) > keptFor) {
 		fate = Gone // the machine has forgotten, in a reboot or with time
 	}
 	return fate, out, nil
+}
+
+// collect asks the machine itself, which has to be the run's for that.
+func (l *loop) collect(ctx context.Context, id string) (Fate, modules.Output, error) {
+	machine, _, err := l.grip(ctx)
+	if err != nil {
+		return Gone, modules.Output{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	fate, out, err := machine.Collect(ctx, id)
+	if err != nil && !isUnreachable(err) && ctx.Err() == nil {
+		return Gone, out, nil // it was asked, and cannot say
+	}
+	return fate, out, err
 }
 
 // doubt lets the operator decide about a command of which nobody knows whether
@@ -141,7 +148,7 @@ func (l *loop) doubt(ctx context.Context, m modules.Module, begun []Intent, o *o
 // change of a single step has nothing left, whatever a Check would say of it now.
 func (l *loop) remaining(ctx context.Context, m modules.Module, ended []Intent, out modules.Output, o *outcome) error {
 	last := ended[len(ended)-1]
-	c, err := m.Check(ctx, l.target)
+	c, err := l.check(ctx, m)
 	switch {
 	case err != nil && last.Of == 1 && out.Code == 0:
 		return nil // it has ended well: what it has changed since is no error

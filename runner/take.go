@@ -72,9 +72,12 @@ func (l *loop) takeOnMachine(ctx context.Context, id string, s modules.Step) (mo
 		s.Env = merged(t.env, s.Env)
 		return l.do(ctx, m, id, s)
 	case modules.Write:
-		return modules.Output{}, m.Write(ctx, s)
+		if s.Backup { // done again it would keep the new content too
+			return modules.Output{}, m.Write(ctx, s)
+		}
+		return modules.Output{}, l.whole(ctx, m, func(m Machine) error { return m.Write(ctx, s) })
 	case modules.Remove:
-		return modules.Output{}, m.Remove(ctx, s)
+		return modules.Output{}, l.whole(ctx, m, func(m Machine) error { return m.Remove(ctx, s) })
 	case modules.Reboot:
 		return l.reboot(ctx, m, id, s)
 	}
