@@ -55,7 +55,7 @@ func in(t *testing.T, release, script string) string {
 }
 
 func TestEveryProgramIsTold(t *testing.T) {
-	if os.Geteuid() != 0 {
+	if os.Geteuid() != 0 && os.Getenv("CI") == "" {
 		t.Skip("the filter needs root")
 	}
 	host, err := os.Hostname()
