@@ -6,10 +6,11 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
-	"runbook/tests/lab/proc"
 	"strconv"
 	"strings"
 	"time"
+
+	"runbook/tests/lab/proc"
 )
 
 // holdChain is where the rules that hold sets are.

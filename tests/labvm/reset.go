@@ -5,6 +5,7 @@ package labvm
 import (
 	"context"
 	"fmt"
+
 	"runbook/tests/lab"
 )
 
