@@ -136,7 +136,7 @@ func (l *loop) meet(ctx context.Context) (boot string, err error) {
 // reached.
 func away(ctx context.Context, err error) error {
 	if ctx.Err() != nil && !isUnreachable(err) {
-		return &unreached{"", errors.New("no answer")}
+		return &unreached{"", fmt.Errorf("no answer (%w)", err)}
 	}
 	return err
 }

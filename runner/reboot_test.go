@@ -147,7 +147,7 @@ func TestRebootStep(t *testing.T) {
 			msg: "reboot: did not come back within 2m0s after the reboot; last seen at "},
 		{name: "it comes back, and nothing said no meanwhile", pc: &computer{down: 40 * time.Second, silent: true}, status: Changed, took: time.Minute, did: "h1: do before, h1: do after True", orders: 1},
 		{name: "it does not come back, and nothing says no", pc: &computer{down: time.Hour, silent: true}, status: Unreachable, took: 3 * time.Minute, did: "h1: do before", orders: 1,
-			msg: ": no answer; look at its console"},
+			msg: ": no answer (context deadline exceeded); look at its console"},
 		{name: "it does not go down", pc: &computer{deaf: true}, status: Failed, took: 3 * time.Minute, did: "h1: do before", orders: 1,
 			msg: "reboot: did not go down within 2m0s: at "},
 		{name: "it has no way to reboot", pc: &computer{code: 127}, status: Failed, took: time.Second, did: "h1: do before", orders: 1, msg: "reboot: exit code 127: no way"},

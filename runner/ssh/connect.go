@@ -57,7 +57,7 @@ func (d *Dialer) connectBy(ctx context.Context, s settings, dial dialFunc) (*ssh
 			continue
 		}
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("%s: %s: %w", s.host, a.stage, context.Cause(ctx))
+			return nil, fmt.Errorf("%s: %s: %s: %w", s.host, addr, a.stage, context.Cause(ctx))
 		}
 		if a.stage == stageConnect {
 			err = fmt.Errorf("connect to %s: %w", addr, cause(err))

@@ -206,6 +206,7 @@ func TestUserHasHadEnough(t *testing.T) {
 	}()
 	_, err := new(Dialer).Dial(ctx, silent.options(t, file))
 	require.ErrorIs(t, err, why)
+	require.ErrorContains(t, err, silent.addr+": handshake: enough")
 	var u *Unreachable
 	assert.False(t, errors.As(err, &u), "the host is not to blame")
 }

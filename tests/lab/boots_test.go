@@ -144,8 +144,10 @@ func kernelFallsBack(t *testing.T, ctx context.Context, l *Lab) {
 	require.NoError(t, l.PowerOn(ctx, h.Name))
 	kernelOf(t, ctx, l, h, parts.KernelOld)
 	require.NoError(t, l.MendKernel(ctx, h.Name, parts.KernelNew))
+	began := time.Now()
 	require.NoError(t, l.Reboot(ctx, h.Name))
 	kernelOf(t, ctx, l, h, parts.KernelNew)
+	require.NoError(t, l.awaitRenewed(ctx, []Host{h}, began))
 }
 
 // podOn is the name of a pod of a namespace on a node.
@@ -216,6 +218,7 @@ func powerIsCut(t *testing.T, ctx context.Context, l *Lab) {
 	h := l.Hosts()[5]
 	before, err := l.BootID(ctx, h.Name)
 	require.NoError(t, err)
+	began := time.Now()
 	require.NoError(t, l.PowerOff(ctx, h.Name))
 	_, err = l.SSH(ctx, h, "true")
 	require.ErrorContains(t, err, "port 22: ")
@@ -228,4 +231,5 @@ func powerIsCut(t *testing.T, ctx context.Context, l *Lab) {
 	still, err := l.BootID(ctx, h.Name)
 	require.NoError(t, err)
 	require.Equal(t, after, still)
+	require.NoError(t, l.awaitRenewed(ctx, []Host{h}, began), "its pods are Ready in the API before they are there again")
 }
