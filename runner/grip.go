@@ -37,7 +37,7 @@ func (l *loop) looking(ctx context.Context, do func() error) error {
 	}
 }
 
-// check looks once.
+// check has the module look.
 func (l *loop) check(ctx context.Context, m modules.Module) (c modules.Change, err error) {
 	err = l.looking(ctx, func() error {
 		c, err = m.Check(ctx, l.target)

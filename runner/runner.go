@@ -164,13 +164,11 @@ func (r *Runner) Run(ctx context.Context, book *playbooks.Playbook, inv *invento
 		return Summary{}, err
 	}
 	defer rn.machines.closeAll()
-	defer func() { rn.left.clear(rn.background, !rn.halted(ctx)) }()
-	defer rn.sweepPods()
-	defer func() { rn.leases.release(rn.background, rn.name()) }()
 	rn.emit(RunStarted{Playbook: book.Path, Plan: r.Plan, Tasks: count(book), Resumed: r.Past != nil, Pending: r.Pending, At: started})
 	err := rn.plays(ctx)
 	s := rn.summary()
 	s.Interrupted = rn.halted(ctx)
+	rn.giveBack(ctx)
 	done := RunDone{Recap: rn.recaps(), Plan: r.Plan, Pending: rn.debts(), Took: time.Since(started), At: time.Now()}
 	if r.Plan {
 		done.Rescues = rescues(book)
@@ -217,6 +215,15 @@ func (rn *run) prepare() error {
 		rn.Holder.Session = newID()
 	}
 	return rn.adopt()
+}
+
+// giveBack leaves nothing of the run with others: no lease, no pod, no results of
+// commands. It comes before the end is written down: a run that dies meanwhile has
+// not ended, and gives back when it is resumed.
+func (rn *run) giveBack(ctx context.Context) {
+	rn.leases.release(rn.background, rn.name())
+	rn.sweepPods()
+	rn.left.clear(rn.background, !rn.halted(ctx))
 }
 
 // close writes down how the run ended: an interrupted one has not.
