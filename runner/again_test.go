@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -161,4 +162,40 @@ func TestWhatARescueCouldNotMendIsTriedAgain(t *testing.T) {
 	l.live(0)
 	require.Equal(t, 1, count1(l.did(), "h1: only h2 breaks"))
 	require.Equal(t, 1, count1(l.did(), "h1: do note"))
+}
+
+// TestWhatARescueHasUndoneIsDoneAgain: a change that was rolled back is no change of a
+// resumed run that goes on as if it was there.
+func TestWhatARescueHasUndoneIsDoneAgain(t *testing.T) {
+	l := newLives(t, `
+- hosts: h1
+  gather_facts: false
+  tasks:
+  - block:
+    - {name: change, ping: {data: x}}
+    - {name: breaks, command: only h2 breaks}
+    rescue:
+    - {name: undo, command: undo}
+    - {name: say, fail: {msg: rolled back}}
+`)
+	mended := false
+	l.stage.did = func(_, cmd string, out *modules.Output) error {
+		if cmd == "undo" {
+			delete(l.stage.there, "h1 x")
+		}
+		if mended {
+			out.Code = 0
+		}
+		return nil
+	}
+	once := []string{"h1: only h2 breaks", "h1: set x", "h1: undo"}
+	l.live(0)
+	require.Equal(t, once, l.did())
+	l.live(0)
+	require.True(t, l.summary.Failed)
+	require.Equal(t, slices.Sorted(slices.Values(slices.Concat(once, once))), l.did())
+	mended = true
+	l.live(0)
+	require.Equal(t, Summary{Changes: true}, l.summary)
+	require.True(t, l.stage.there["h1 x"])
 }

@@ -86,18 +86,29 @@ func (p *play) recheck(b *playbooks.Block, hosts []*host) {
 }
 
 // retry has what failed in a block tried again where its rescue failed too: the play
-// has not gone on from it, and what is mended since is to be seen.
+// has not gone on from it, and what is mended since is to be seen. What the rescue
+// changed may have undone what came before (a version that is rolled back): that is
+// looked at again, as after an always.
 func (p *play) retry(b *playbooks.Block, hosts []*host) {
 	past := p.run.Past
 	if past == nil {
 		return
 	}
 	for _, h := range hosts {
+		failed, changed := 0, 0
 		for _, t := range tasksIn(b.Rescue) {
 			k := p.next(t, h)
-			if o, ok := past.Outcomes[k]; ok && !o.final() {
-				h.retry = max(h.retry, past.at[k])
+			o, ok := past.Outcomes[k]
+			if ok && !o.final() {
+				failed = max(failed, past.at[k])
 			}
+			if ok && o.Changed {
+				changed = max(changed, past.at[k])
+			}
+		}
+		h.retry = max(h.retry, failed)
+		if failed > 0 {
+			h.recheck = max(h.recheck, changed)
 		}
 	}
 }
